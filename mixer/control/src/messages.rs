@@ -1,0 +1,200 @@
+//! The messages of the control socket.
+
+use crate::media::HostId;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Version of this protocol; a mixer that speaks another one is refused.
+pub const VERSION: u32 = 1;
+
+/// From the daemon to a mixer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToMixer {
+    /// The first message: what this mixer is for.
+    Configure(Settings),
+    /// A host joined the mix, or its tracks changed.
+    AddHost {
+        /// How the media socket names it.
+        host: HostId,
+        /// The name that people see.
+        name: String,
+        /// Its audio, if it sends any.
+        audio: Option<AudioSource>,
+        /// Its video, if it sends any that the mixer can decode.
+        video: Option<VideoSource>,
+    },
+    /// A host left the mix.
+    RemoveHost {
+        /// The host.
+        host: HostId,
+    },
+    /// Take a host's sound out of the mix, or bring it back.
+    Mute {
+        /// The host.
+        host: HostId,
+        /// `true` is silent.
+        audio: bool,
+    },
+    /// Publish to one more place.
+    AddTarget {
+        /// How later messages name it.
+        id: TargetId,
+        /// `rtmp://host[:port]/app/stream`.
+        url: String,
+    },
+    /// Stop publishing there.
+    RemoveTarget {
+        /// The target.
+        id: TargetId,
+    },
+    /// Finish what is queued, close the targets and exit.
+    Shutdown,
+}
+
+/// From a mixer to the daemon.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum FromMixer {
+    /// The first message.
+    Hello {
+        /// [`VERSION`].
+        version: u32,
+        /// The process.
+        pid: u32,
+    },
+    /// Once a second; a mixer that is silent for 5 s is restarted.
+    Stats(MixStats),
+    /// The decoder of this host cannot go on without a key frame.
+    KeyFrameNeeded {
+        /// The host.
+        host: HostId,
+    },
+    /// A target changed its state.
+    Target {
+        /// The target.
+        id: TargetId,
+        /// What it does now.
+        state: TargetState,
+    },
+}
+
+/// Names one place that the mix is published to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TargetId(pub u32);
+
+/// What one room's mix looks and sounds like.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// For logs and `onMetaData`.
+    pub room: String,
+    /// Size and rate of the picture.
+    pub canvas: Canvas,
+    /// H.264 bits per second.
+    pub video_bitrate: u32,
+    /// AAC bits per second.
+    pub audio_bitrate: u32,
+    /// Seconds between key frames.
+    pub gop_seconds: u32,
+    /// Where to record the mix, if anywhere: an FLV file is made in this directory.
+    pub record: Option<PathBuf>,
+}
+
+/// Size and rate of the picture. Width and height are even.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Canvas {
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Frames per second.
+    pub fps: u32,
+}
+
+/// How a host's audio arrives: Opus at this payload type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AudioSource {
+    /// RTP payload type.
+    pub payload_type: u8,
+}
+
+/// How a host's video arrives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VideoSource {
+    /// RTP payload type.
+    pub payload_type: u8,
+    /// What it is coded with.
+    pub codec: Codec,
+    /// Id of the video orientation header extension (3GPP TS 26.114 §7.4.5), if negotiated.
+    pub orientation_extension: Option<u8>,
+}
+
+/// The video codecs that a host may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Codec {
+    /// RFC 6184.
+    H264,
+    /// RFC 7741. Not decoded yet: the host is shown by its placeholder.
+    Vp8,
+}
+
+/// What a target does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum TargetState {
+    /// TCP, handshake, `connect`, `publish`.
+    Connecting,
+    /// The peer accepted the stream.
+    Publishing,
+    /// Closed or refused; the next attempt is on its way.
+    Retrying {
+        /// Why.
+        reason: String,
+        /// When the next attempt comes.
+        after_ms: u64,
+    },
+}
+
+/// What a mixer measured over the last second.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MixStats {
+    /// Since the mixer started.
+    pub frames_encoded: u64,
+    /// Output ticks that came too late to be encoded.
+    pub frames_skipped: u64,
+    /// The room delay that all hosts are shown with, in milliseconds.
+    pub room_delay_ms: f64,
+    /// Time to composite and encode one frame in milliseconds: the median.
+    pub tick_p50_ms: f64,
+    /// The same, 99th percentile.
+    pub tick_p99_ms: f64,
+    /// Datagrams from the daemon that did not parse.
+    pub media_rejected: u64,
+    /// One entry a host.
+    pub hosts: Vec<HostStats>,
+}
+
+/// What a mixer knows of one host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HostStats {
+    /// The host.
+    pub host: HostId,
+    /// Frames decoded since it joined.
+    pub frames_decoded: u64,
+    /// Frames that the decoder refused.
+    pub decode_errors: u64,
+    /// RTP packets that never came.
+    pub packets_lost: u64,
+    /// Audio that had to be concealed, in milliseconds.
+    pub concealed_ms: u64,
+    /// Size of the last picture.
+    pub width: u32,
+    /// Size of the last picture.
+    pub height: u32,
+    /// How far this host's audio is from where the timebase wants it, in milliseconds.
+    pub audio_error_ms: f64,
+    /// Network delay above the fastest seen, in milliseconds.
+    pub jitter_ms: f64,
+}
