@@ -1,0 +1,210 @@
+//! Starting a plane and speaking to it.
+
+use crate::command::{Command, Event};
+use crate::metrics::Metrics;
+use crate::snapshot::Snapshot;
+use crate::socket::{self, MediaSender};
+use crate::userspace::{Parts, Userspace};
+use crossbeam_channel::{Sender, TrySendError, bounded};
+use lianmai_webrtc::Datagram;
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use tokio::sync::{mpsc, oneshot};
+
+/// Commands that wait for the media thread; it takes them within microseconds.
+const COMMANDS: usize = 4_096;
+
+/// STUN and DTLS that wait for signalling.
+const DATAGRAMS: usize = 1_024;
+
+/// Events that wait for policy.
+const EVENTS: usize = 1_024;
+
+/// What a plane is started with.
+#[derive(Clone, Debug)]
+pub struct PlaneConfig {
+    /// The one UDP port.
+    pub bind: SocketAddr,
+    /// Bytes of the socket's receive and send buffers, each; the kernel may grant less.
+    pub socket_buffer: usize,
+}
+
+impl PlaneConfig {
+    /// With buffers for a second of 64 Mbit/s.
+    #[must_use]
+    pub const fn new(bind: SocketAddr) -> Self {
+        Self {
+            bind,
+            socket_buffer: 8 << 20,
+        }
+    }
+}
+
+/// What a plane gives out.
+#[derive(Debug)]
+pub struct Outputs {
+    /// STUN and DTLS.
+    pub datagrams: mpsc::Receiver<Datagram>,
+    /// What policy may care about.
+    pub events: mpsc::Receiver<Event>,
+    /// Answers to STUN and DTLS go out here.
+    pub sender: MediaSender,
+}
+
+/// Why a plane cannot be started or reached.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaneError {
+    /// The port cannot be had.
+    #[error(
+        "cannot listen on UDP {address}: {source}; is another edge running, or is the address not of this machine?"
+    )]
+    Bind {
+        /// The port.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// A thread or a descriptor cannot be had.
+    #[error("cannot start the media thread: {0}")]
+    Start(#[from] io::Error),
+    /// The media thread has not taken its commands for a long time.
+    #[error("the media thread does not keep up: {COMMANDS} commands are waiting")]
+    Overloaded,
+    /// The media thread is gone.
+    #[error("the media thread has ended")]
+    Ended,
+}
+
+/// What reaches the media thread.
+#[derive(Debug)]
+pub(crate) enum Input {
+    Command(Command),
+    Snapshot(oneshot::Sender<Snapshot>),
+}
+
+/// Drives a plane. Clones drive the same one; when the last is dropped, the plane ends.
+#[derive(Clone, Debug)]
+pub struct PlaneHandle {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    inputs: Mutex<Option<Sender<Input>>>,
+    wake: Arc<EventFd>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    metrics: Metrics,
+    local: SocketAddr,
+}
+
+/// Binds the port and starts the userspace plane on a thread of its own.
+pub fn spawn_userspace(config: &PlaneConfig) -> Result<(PlaneHandle, Outputs), PlaneError> {
+    let bound = socket::bind(config.bind, config.socket_buffer);
+    let socket = bound.map_err(|source| PlaneError::Bind {
+        address: config.bind,
+        source,
+    })?;
+    let local = socket.local_addr()?;
+    let sender = MediaSender::new(socket.try_clone()?)?;
+    let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
+    let wake = Arc::new(wake.map_err(io::Error::from)?);
+    let (inputs, commands) = bounded(COMMANDS);
+    let (datagrams_in, datagrams) = mpsc::channel(DATAGRAMS);
+    let (events_in, events) = mpsc::channel(EVENTS);
+    let metrics = Metrics::default();
+    let parts = Parts {
+        socket,
+        local,
+        wake: wake.clone(),
+        inputs: commands,
+        datagrams: datagrams_in,
+        events: events_in,
+        metrics: metrics.clone(),
+    };
+    let thread = Builder::new()
+        .name("media".to_owned())
+        .spawn(move || Userspace::new(parts).run())?;
+    let (inputs, thread) = (Mutex::new(Some(inputs)), Mutex::new(Some(thread)));
+    let inner = Arc::new(Inner {
+        inputs,
+        wake,
+        thread,
+        metrics,
+        local,
+    });
+    Ok((
+        PlaneHandle { inner },
+        Outputs {
+            datagrams,
+            events,
+            sender,
+        },
+    ))
+}
+
+impl PlaneHandle {
+    /// Changes the forwarding state. Commands take effect in the order of these calls.
+    pub fn apply(&self, command: Command) -> Result<(), PlaneError> {
+        self.inner.send(Input::Command(command))
+    }
+
+    /// What the plane knows, after the commands before this call.
+    pub async fn snapshot(&self) -> Result<Snapshot, PlaneError> {
+        let (reply, answer) = oneshot::channel();
+        self.inner.send(Input::Snapshot(reply))?;
+        answer.await.map_err(|_| PlaneError::Ended)
+    }
+
+    /// Counters and times, live.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    /// Where the media port is.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.inner.local
+    }
+
+    /// Ends the plane after the commands before this call, and waits for its thread.
+    pub fn shutdown(&self) {
+        self.inner.end();
+    }
+}
+
+impl Inner {
+    fn send(&self, input: Input) -> Result<(), PlaneError> {
+        let inputs = self.inputs.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = inputs.as_ref().ok_or(PlaneError::Ended)?.try_send(input);
+        sent.map_err(|error| match error {
+            TrySendError::Full(_) => PlaneError::Overloaded,
+            TrySendError::Disconnected(_) => PlaneError::Ended,
+        })?;
+        self.wake();
+        Ok(())
+    }
+
+    fn end(&self) {
+        drop(self.inputs.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.wake();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the media thread panicked");
+        }
+    }
+
+    /// A full event counter wakes as well as one that counts on.
+    fn wake(&self) {
+        let _ = self.wake.write(1);
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

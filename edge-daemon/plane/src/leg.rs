@@ -1,0 +1,261 @@
+//! One subscriber's copy of a stream.
+
+use crate::clock::Stamp;
+use crate::metrics::{DropReason, PacketKind, Retransmission};
+use crate::rtx;
+use crate::snapshot::LegStats;
+use crate::source::Accepted;
+use crate::srtp::{NotSealed, Sealer};
+use bytes::Bytes;
+use lianmai_fanout::{
+    AbsSendTime, ExtensionMap, LegHeader, PayloadType, RtpHeader, SequenceNumber, Ssrc, Stamps, rewrite,
+};
+use lianmai_feedback::Sent;
+use lianmai_webrtc::EndpointId;
+use lianmai_webrtc::media::Track;
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// What retransmissions may take of a leg: this much at once ...
+const RTX_BURST: u64 = 128 * 1024;
+/// ... and one byte for every two bytes of new packets.
+const RTX_SHARE: u64 = 2;
+
+/// A subscriber.
+pub(crate) struct Leg {
+    source: EndpointId,
+    wanted: Vec<Track>,
+    /// By index into the publisher's tracks.
+    routes: Vec<Option<Route>>,
+    pub(crate) feedback: lianmai_feedback::Leg,
+    transport_sequence: u16,
+    /// Next sequence number of each RTX stream.
+    rtx_next: BTreeMap<Ssrc, SequenceNumber>,
+    rtx_budget: u64,
+    packets: u64,
+    bytes: u64,
+    retransmitted: u64,
+}
+
+/// How the leg numbers one track.
+#[derive(Clone, Copy, Debug)]
+struct Route {
+    header: LegHeader,
+    rtx: Option<(PayloadType, Ssrc)>,
+}
+
+/// A sealed packet.
+#[derive(Debug)]
+pub(crate) struct Sealed {
+    pub(crate) bytes: Bytes,
+    pub(crate) kind: PacketKind,
+}
+
+impl Leg {
+    pub(crate) fn new(now: Instant, source: EndpointId, wanted: Vec<Track>) -> Self {
+        Self {
+            source,
+            wanted,
+            routes: Vec::new(),
+            feedback: lianmai_feedback::Leg::new(now),
+            transport_sequence: 0,
+            rtx_next: BTreeMap::new(),
+            rtx_budget: RTX_BURST,
+            packets: 0,
+            bytes: 0,
+            retransmitted: 0,
+        }
+    }
+
+    /// Goes on where an earlier leg of the same endpoint ended: no RTX number is used twice under one key, and the
+    /// subscriber's feedback stays unambiguous.
+    pub(crate) fn continue_from(&mut self, earlier: Self) {
+        self.transport_sequence = earlier.transport_sequence;
+        self.rtx_next = earlier.rtx_next;
+    }
+
+    pub(crate) const fn source(&self) -> EndpointId {
+        self.source
+    }
+
+    /// Pairs the publisher's tracks with those that the leg negotiated: same kind and codec, in their order.
+    pub(crate) fn route<'a>(&mut self, published: impl Iterator<Item = &'a Track>) {
+        let mut free: Vec<&Track> = self.wanted.iter().collect();
+        self.routes = published
+            .map(|from| {
+                let place = free
+                    .iter()
+                    .position(|to| to.kind == from.kind && to.codec == from.codec)?;
+                Some(Route::new(from, free.remove(place)))
+            })
+            .collect();
+    }
+
+    /// Nothing is published (any more).
+    pub(crate) fn unroute(&mut self) {
+        self.routes.clear();
+    }
+
+    pub(crate) fn takes(&self, track: usize) -> bool {
+        self.route_of(track).is_some()
+    }
+
+    /// Seals a new packet for this leg; `Ok(None)` if it did not negotiate the track.
+    pub(crate) fn seal(
+        &mut self,
+        now: Stamp,
+        accepted: &Accepted,
+        sealer: &mut Sealer,
+        scratch: &mut Vec<u8>,
+    ) -> Result<Option<Sealed>, DropReason> {
+        let Some(route) = self.route_of(accepted.track) else {
+            return Ok(None);
+        };
+        scratch.clear();
+        scratch.extend_from_slice(&accepted.packet);
+        let bytes = self.finish(now, &route.header, sealer, scratch)?;
+        self.packets += 1;
+        self.bytes += bytes.len() as u64;
+        self.rtx_budget = RTX_BURST.min(self.rtx_budget + bytes.len() as u64 / RTX_SHARE);
+        Ok(Some(Sealed {
+            bytes,
+            kind: PacketKind::Rtp,
+        }))
+    }
+
+    /// Seals a packet again, on the leg's RTX stream. Without one there is no answer: under a fresh seal the packet
+    /// would have to be identical byte by byte, and extension values of the first time are not kept.
+    pub(crate) fn seal_again(
+        &mut self,
+        now: Stamp,
+        accepted: &Accepted,
+        sealer: &mut Sealer,
+        scratch: &mut Vec<u8>,
+    ) -> Result<Result<Sealed, DropReason>, Retransmission> {
+        let route = self
+            .route_of(accepted.track)
+            .ok_or(Retransmission::NotNegotiated)?;
+        let (payload_type, ssrc) = route.rtx.ok_or(Retransmission::NotNegotiated)?;
+        let cost = accepted.packet.len() as u64;
+        self.rtx_budget = self
+            .rtx_budget
+            .checked_sub(cost)
+            .ok_or(Retransmission::OverBudget)?;
+        scratch.clear();
+        scratch.extend_from_slice(&accepted.packet);
+        rtx::wrap(
+            scratch,
+            accepted.header.len,
+            payload_type,
+            ssrc,
+            self.next_rtx(ssrc),
+        );
+        let header = LegHeader {
+            payload_type,
+            ..route.header
+        };
+        Ok(self.finish(now, &header, sealer, scratch).map(|bytes| {
+            self.retransmitted += 1;
+            Sealed {
+                bytes,
+                kind: PacketKind::Rtx,
+            }
+        }))
+    }
+
+    pub(crate) fn stats(&self) -> LegStats {
+        LegStats {
+            source: self.source,
+            packets: self.packets,
+            bytes: self.bytes,
+            retransmitted: self.retransmitted,
+            estimated_bitrate: self.feedback.estimate(),
+            round_trip: self.feedback.round_trip().map(|round_trip| round_trip.smoothed),
+            loss: self.feedback.loss(),
+        }
+    }
+
+    fn route_of(&self, track: usize) -> Option<Route> {
+        self.routes.get(track).copied().flatten()
+    }
+
+    fn next_rtx(&mut self, ssrc: Ssrc) -> SequenceNumber {
+        // RFC 4588 §4 with RFC 3550 §5.1: the first number is not to be foreseen; the SSRC is random.
+        let next = self
+            .rtx_next
+            .entry(ssrc)
+            .or_insert(SequenceNumber((ssrc.0 & 0x7fff) as u16));
+        let taken = *next;
+        next.0 = next.0.wrapping_add(1);
+        taken
+    }
+
+    /// Rewrites and seals what is in `packet`.
+    fn finish(
+        &mut self,
+        now: Stamp,
+        leg: &LegHeader,
+        sealer: &mut Sealer,
+        packet: &mut [u8],
+    ) -> Result<Bytes, DropReason> {
+        let stamps = Stamps {
+            transport_sequence: self.transport_sequence,
+            send_time: AbsSendTime::from_nanos(now.nanos),
+        };
+        let written = rewrite(packet, leg, &stamps).map_err(|_| DropReason::Malformed)?;
+        let header = RtpHeader::parse(packet).map_err(|_| DropReason::Malformed)?;
+        let bytes = sealer.seal_rtp(packet, &header).map_err(|error| match error {
+            NotSealed::AlreadySealed => DropReason::AlreadySealed,
+            NotSealed::Refused => DropReason::SealRefused,
+        })?;
+        let transport_seq = written.transport_sequence.then_some(self.transport_sequence);
+        if written.transport_sequence {
+            self.transport_sequence = self.transport_sequence.wrapping_add(1);
+        }
+        let sent = Sent {
+            transport_seq,
+            size: packet.len(),
+            ssrc: header.ssrc,
+            seq: header.sequence,
+        };
+        self.feedback.on_sent(now.at, &sent);
+        Ok(bytes)
+    }
+}
+
+impl Route {
+    fn new(from: &Track, to: &Track) -> Self {
+        let header = LegHeader {
+            payload_type: to.payload_type,
+            extensions: extensions(from, to),
+        };
+        Self {
+            header,
+            rtx: to.rtx_payload_type.zip(to.rtx_ssrc),
+        }
+    }
+}
+
+fn extensions(from: &Track, to: &Track) -> ExtensionMap {
+    let (ours, theirs) = (&from.extensions, &to.extensions);
+    let mut map = ExtensionMap::default();
+    let mut plain = vec![
+        (ours.audio_level, theirs.audio_level),
+        (ours.video_orientation, theirs.video_orientation),
+    ];
+    // A mid that says something else on the leg would lead the packet to the wrong section; without one, its payload
+    // type and SSRC lead it (RFC 9143 §9.2).
+    if from.mid == to.mid {
+        plain.push((ours.mid, theirs.mid));
+    }
+    for (ours, theirs) in plain.into_iter().filter_map(|(ours, theirs)| ours.zip(theirs)) {
+        map.map(ours, theirs);
+    }
+    if let Some((ours, theirs)) = ours.transport_cc.zip(theirs.transport_cc) {
+        map.map_transport_cc(ours, theirs);
+    }
+    if let Some((ours, theirs)) = ours.abs_send_time.zip(theirs.abs_send_time) {
+        map.map_abs_send_time(ours, theirs);
+    }
+    map
+}

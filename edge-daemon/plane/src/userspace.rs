@@ -1,0 +1,257 @@
+//! The userspace plane: one thread that owns the UDP port.
+
+use crate::clock::{Clock, Stamp};
+use crate::command::Event;
+use crate::engine::Engine;
+use crate::handle::Input;
+use crate::metrics::{DropReason, Metrics, PacketKind};
+use crate::outbox::Outbox;
+use crate::socket::{BATCH, Received, Receiver, Sender};
+use crate::transit::TransitRecorder;
+use bytes::Bytes;
+use crossbeam_channel::TryRecvError;
+use lianmai_fanout::demux::{Protocol, classify};
+use lianmai_webrtc::Datagram;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::EventFd;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// How often the feedback machines are asked what is due; the shortest of their intervals is longer.
+const TICK: Duration = Duration::from_millis(10);
+
+/// How often measured times are shown.
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Batches that are received before commands and timers have their turn.
+const BATCHES_A_TURN: usize = 8;
+
+/// Commands that are applied before packets have their turn.
+const COMMANDS_A_TURN: usize = 256;
+
+/// Packets that are sealed before they are sent: few enough that the first of them does not wait for the last.
+const FLUSH_AT: usize = BATCH / 2;
+
+/// What the thread is given.
+pub(crate) struct Parts {
+    pub(crate) socket: UdpSocket,
+    pub(crate) local: SocketAddr,
+    pub(crate) wake: Arc<EventFd>,
+    pub(crate) inputs: crossbeam_channel::Receiver<Input>,
+    pub(crate) datagrams: mpsc::Sender<Datagram>,
+    pub(crate) events: mpsc::Sender<Event>,
+    pub(crate) metrics: Metrics,
+}
+
+/// The thread's state.
+pub(crate) struct Userspace {
+    socket: UdpSocket,
+    wake: Arc<EventFd>,
+    inputs: crossbeam_channel::Receiver<Input>,
+    datagrams: mpsc::Sender<Datagram>,
+    metrics: Metrics,
+    clock: Clock,
+    engine: Engine,
+    receiver: Receiver,
+    sender: Sender,
+    outbox: Outbox,
+    transit: TransitRecorder,
+    next_tick: Instant,
+    publish_at: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Inputs {
+    Open,
+    Closed,
+}
+
+impl Userspace {
+    /// To be called on the media thread: message headers hold pointers and stay where they were made.
+    pub(crate) fn new(parts: Parts) -> Self {
+        let clock = Clock::new();
+        let now = clock.now().at;
+        Self {
+            sender: Sender::new(parts.local),
+            socket: parts.socket,
+            wake: parts.wake,
+            inputs: parts.inputs,
+            datagrams: parts.datagrams,
+            transit: parts.metrics.transit.recorder(),
+            engine: Engine::new(parts.metrics.clone(), parts.events),
+            metrics: parts.metrics,
+            clock,
+            receiver: Receiver::new(),
+            outbox: Outbox::default(),
+            next_tick: now,
+            publish_at: now,
+        }
+    }
+
+    /// Runs until every handle is gone.
+    pub(crate) fn run(mut self) {
+        loop {
+            self.wait();
+            if self.take_inputs() == Inputs::Closed {
+                break;
+            }
+            self.tick_if_due();
+            for _ in 0..BATCHES_A_TURN {
+                if self.receive_batch() < BATCH {
+                    break;
+                }
+            }
+        }
+        self.flush();
+        self.transit.publish();
+    }
+
+    fn take_inputs(&mut self) -> Inputs {
+        // Read before the queue, so that a command that comes now wakes the next wait.
+        let _ = self.wake.read();
+        for _ in 0..COMMANDS_A_TURN {
+            match self.inputs.try_recv() {
+                Ok(Input::Command(command)) => self.engine.apply(self.clock.now(), command, &mut self.outbox),
+                Ok(Input::Snapshot(reply)) => self.answer(reply),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return Inputs::Closed,
+            }
+        }
+        self.flush();
+        Inputs::Open
+    }
+
+    fn answer(&mut self, reply: tokio::sync::oneshot::Sender<crate::snapshot::Snapshot>) {
+        self.transit.publish();
+        // Whoever asked may have gone.
+        let _ = reply.send(self.engine.snapshot());
+    }
+
+    fn tick_if_due(&mut self) {
+        let now = self.clock.now();
+        if now.at < self.next_tick {
+            return;
+        }
+        self.next_tick = now.at + TICK;
+        self.engine.on_tick(now, &mut self.outbox);
+        self.flush();
+        if now.at >= self.publish_at {
+            self.publish_at = now.at + PUBLISH_INTERVAL;
+            self.transit.publish();
+        }
+    }
+
+    /// Until a packet, a command or the next tick.
+    fn wait(&self) {
+        let mut fds = [
+            PollFd::new(self.socket.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
+        ];
+        // An interrupted wait is a short one.
+        let _ = poll(&mut fds, self.timeout());
+    }
+
+    fn timeout(&self) -> PollTimeout {
+        if !self.inputs.is_empty() {
+            return PollTimeout::ZERO;
+        }
+        if self.engine.is_idle() {
+            return PollTimeout::NONE;
+        }
+        // Rounded up: a wait that ends a little early would be followed by some of no length.
+        let left = self.next_tick.saturating_duration_since(Instant::now()) + Duration::from_micros(999);
+        PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO)
+    }
+
+    fn receive_batch(&mut self) -> usize {
+        let count = match self.receiver.receive(&self.socket, &self.clock) {
+            Ok(count) => count,
+            Err(error) => {
+                tracing::warn!(%error, "the media port refused to be read");
+                return 0;
+            }
+        };
+        let now = self.clock.now();
+        for place in 0..count {
+            match self.receiver.get(place) {
+                None => self.metrics.dropped.inc(DropReason::NotServed),
+                Some((received, bytes)) => {
+                    let parts = (&mut self.engine, &mut self.outbox, &self.datagrams, &self.metrics);
+                    deliver(parts, now, &received, bytes);
+                }
+            }
+            if self.outbox.len() >= FLUSH_AT {
+                self.flush();
+            }
+        }
+        self.flush();
+        count
+    }
+
+    /// Sends what waits, and notes how long its packets took.
+    fn flush(&mut self) {
+        if self.outbox.len() == 0 {
+            return;
+        }
+        let (clock, metrics, transit) = (&self.clock, &self.metrics, &mut self.transit);
+        let not_sent = self.sender.send(&self.socket, self.outbox.queue(), |sent| {
+            let now = clock.now();
+            for outgoing in sent {
+                metrics.sent.inc(outgoing.kind);
+                if let Some(arrival) = outgoing.arrival {
+                    transit.record(now.nanos.saturating_sub(arrival.nanos));
+                }
+            }
+        });
+        self.metrics
+            .dropped
+            .add(DropReason::SendRefused, not_sent.refused as u64);
+        self.metrics
+            .dropped
+            .add(DropReason::SendBufferFull, not_sent.buffer_full as u64);
+        self.outbox.clear();
+    }
+}
+
+type Reach<'a> = (
+    &'a mut Engine,
+    &'a mut Outbox,
+    &'a mpsc::Sender<Datagram>,
+    &'a Metrics,
+);
+
+/// Brings a datagram to whom it is for (RFC 7983).
+fn deliver((engine, outbox, datagrams, metrics): Reach<'_>, now: Stamp, received: &Received, bytes: &[u8]) {
+    if received.truncated {
+        metrics.dropped.inc(DropReason::Oversized);
+        return;
+    }
+    let protocol = classify(bytes);
+    match protocol {
+        Protocol::Stun => metrics.received.inc(PacketKind::Stun),
+        Protocol::Dtls => metrics.received.inc(PacketKind::Dtls),
+        Protocol::Rtp => metrics.received.inc(PacketKind::Rtp),
+        Protocol::Rtcp => metrics.received.inc(PacketKind::Rtcp),
+        Protocol::Other => metrics.dropped.inc(DropReason::NotServed),
+    }
+    match protocol {
+        Protocol::Rtp | Protocol::Rtcp => {
+            engine.on_datagram(now, received.arrival, received.from, protocol, bytes, outbox);
+        }
+        Protocol::Stun | Protocol::Dtls => {
+            let bytes = Bytes::copy_from_slice(bytes);
+            let datagram = Datagram {
+                from: received.from,
+                arrival: received.arrival.at,
+                bytes,
+            };
+            if datagrams.try_send(datagram).is_err() {
+                metrics.dropped.inc(DropReason::SignallingBusy);
+            }
+        }
+        Protocol::Other => {}
+    }
+}
