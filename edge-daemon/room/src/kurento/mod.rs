@@ -1,0 +1,10 @@
+//! The kurento-room dialect of JSON-RPC 2.0: what the texts mean, and what one session must remember.
+
+pub(crate) mod notifications;
+pub(crate) mod pace;
+pub(crate) mod params;
+pub(crate) mod replies;
+pub(crate) mod requests;
+pub(crate) mod rpc;
+pub(crate) mod session;
+pub(crate) mod sessions;
