@@ -1,0 +1,28 @@
+//! Sound: Opus of many hosts in, one stereo mix out.
+
+mod limiter;
+mod mixer;
+pub(crate) mod opus;
+mod resampler;
+mod ring;
+mod voice;
+
+pub(crate) use mixer::AudioMixer;
+
+/// The one sample rate in here: that of Opus and of the output.
+pub(crate) const SAMPLE_RATE: u32 = 48_000;
+
+/// Everything is stereo.
+pub(crate) const CHANNELS: usize = 2;
+
+/// Frames in a block of the mix: what AAC-LC codes at once (ISO/IEC 14496-3).
+pub(crate) const BLOCK: usize = 1024;
+
+/// Decoded sound.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Pcm {
+    /// Where its first frame belongs, on the sender's 48 kHz clock.
+    pub position: i64,
+    /// Interleaved stereo.
+    pub samples: Vec<f32>,
+}

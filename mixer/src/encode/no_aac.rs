@@ -1,0 +1,33 @@
+//! A mixer that was built without AAC: its output has no sound.
+
+/// Never constructed.
+pub(crate) struct AudioEncoder(std::convert::Infallible);
+
+/// Never happens.
+#[derive(Debug, thiserror::Error)]
+#[error("this mixer was built without the feature `aac`")]
+pub struct AudioEncoderError;
+
+impl AudioEncoder {
+    /// There is none. The mixer says so when it starts.
+    pub(crate) fn new(_bitrate: u32) -> Result<Option<Self>, AudioEncoderError> {
+        Ok(None)
+    }
+
+    /// Unreachable.
+    #[must_use]
+    pub(crate) fn config(&self) -> &[u8] {
+        match self.0 {}
+    }
+
+    /// Unreachable.
+    #[must_use]
+    pub(crate) fn delay(&self) -> u32 {
+        match self.0 {}
+    }
+
+    /// Unreachable.
+    pub(crate) fn encode(&mut self, _pcm: &[i16]) -> Result<Option<&[u8]>, AudioEncoderError> {
+        match self.0 {}
+    }
+}

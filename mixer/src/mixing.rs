@@ -1,0 +1,287 @@
+//! The mixing thread: takes what was decoded, ticks, and hands out tags.
+
+use crate::audio::Pcm;
+use crate::clock;
+use crate::daemon::Daemon;
+use crate::ingest::{HostCounters, Sink};
+use crate::output::{Recorder, Targets};
+use crate::room::{Mix, MixError};
+use crate::stats::Stats;
+use crate::video::{DecodedPicture, Task, VideoTask};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+use lianmai_mixer_control::media::HostId;
+use lianmai_mixer_control::{FromMixer, MixStats, Settings, TargetId};
+use lianmai_rtmp::Tag;
+use lianmai_timeline::{EdgeTime, Kind, Span};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How long targets may take to send what is queued when the mixer ends.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// What the daemon wants of the mix.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// A host joins; whether it has video.
+    Add(HostId, bool),
+    /// A host leaves.
+    Remove(HostId),
+    /// A host is muted or unmuted.
+    Mute(HostId, bool),
+    /// Publish there too.
+    AddTarget(TargetId, String),
+    /// Publish there no longer.
+    RemoveTarget(TargetId),
+}
+
+/// What the mix is fed with.
+#[derive(Debug)]
+pub(crate) enum Fed {
+    /// Decoded sound, captured at.
+    Sound(HostId, Pcm, EdgeTime),
+    /// A host's encoder started anew, or another one took its place.
+    Restarted(HostId, Kind),
+    /// A picture was worked on.
+    Picture(DecodedPicture),
+    /// How long after its capture everything is shown.
+    RoomDelay(Span),
+    /// What the ingest counted: messages rejected, and of each host.
+    Counters(u64, Vec<(HostId, HostCounters)>),
+}
+
+/// The end of the queue to the mixing thread. The mix ends when the last one is dropped.
+#[derive(Clone)]
+pub(crate) struct Feed {
+    queue: Sender<Fed>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Feed {
+    /// Over this queue.
+    #[must_use]
+    pub(crate) fn new(queue: Sender<Fed>) -> Self {
+        Self {
+            queue,
+            dropped: Arc::default(),
+        }
+    }
+
+    /// Hands something over; false if there was no room for it.
+    pub(crate) fn send(&self, fed: Fed) -> bool {
+        let Err(TrySendError::Full(_)) = self.queue.try_send(fed) else {
+            return true;
+        };
+        if self.dropped.fetch_add(1, Ordering::Relaxed).is_power_of_two() {
+            tracing::warn!("the mix does not keep up: sound or pictures are dropped");
+        }
+        false
+    }
+}
+
+/// Where the ingest puts what it made: sound to the mix, coded pictures to their decoders.
+pub(crate) struct Feeds {
+    /// To the mixing thread.
+    pub mix: Feed,
+    /// To the decoding thread.
+    pub coded: Sender<VideoTask>,
+}
+
+impl Feeds {
+    /// A host left: its decoder is not needed any more.
+    pub(crate) fn remove(&self, host: HostId) {
+        // A decoder that stays because the queue is full costs memory, and goes with the process.
+        self.coded.try_send(VideoTask::Remove(host)).ok();
+    }
+}
+
+impl Sink for Feeds {
+    fn sound(&mut self, host: HostId, pcm: Pcm, captured: EdgeTime) {
+        self.mix.send(Fed::Sound(host, pcm, captured));
+    }
+
+    fn picture(&mut self, host: HostId, task: Task) -> bool {
+        self.coded.try_send(VideoTask::Decode(host, task)).is_ok()
+    }
+
+    fn restarted(&mut self, host: HostId, kind: Kind) {
+        if kind == Kind::Video {
+            // Without this the decoder goes on to its next key frame all the same.
+            self.coded.try_send(VideoTask::Restart(host)).ok();
+        }
+        self.mix.send(Fed::Restarted(host, kind));
+    }
+}
+
+/// Why the mixing thread ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum MixingError {
+    /// The mix cannot go on.
+    #[error("the mix cannot go on: {0}")]
+    Mix(#[from] MixError),
+}
+
+/// Everything that the mixing thread owns.
+pub(crate) struct Mixing {
+    mix: Mix,
+    outlets: Outlets,
+    stats: Stats,
+    daemon: Daemon,
+    commands: Receiver<Command>,
+    fed: Receiver<Fed>,
+}
+
+struct Outlets {
+    targets: Targets,
+    recorder: Option<Recorder>,
+}
+
+impl Mixing {
+    /// A mix that starts now.
+    pub(crate) fn new(
+        settings: &Settings,
+        daemon: Daemon,
+        commands: Receiver<Command>,
+        fed: Receiver<Fed>,
+    ) -> Result<Self, MixingError> {
+        let start = clock::now();
+        let (mix, headers) = Mix::new(settings, start)?;
+        let mut outlets = Outlets {
+            targets: Targets::new(daemon.clone()),
+            recorder: recorder(settings),
+        };
+        headers.into_iter().for_each(|tag| outlets.push(&tag));
+        Ok(Self {
+            mix,
+            outlets,
+            stats: Stats::new(start),
+            daemon,
+            commands,
+            fed,
+        })
+    }
+
+    /// Mixes until the feed is closed, then says goodbye to the targets.
+    pub(crate) fn run(mut self) -> Result<(), MixingError> {
+        while self.take_until(self.mix.next_time()) {
+            self.tick()?;
+            self.report();
+        }
+        self.mix.finish(&mut |tag| self.outlets.push(&tag));
+        self.outlets.targets.stop(GOODBYE);
+        if let Some(recorder) = self.outlets.recorder {
+            recorder.stop();
+        }
+        Ok(())
+    }
+
+    /// Takes commands and what was decoded until `due`; false when there is nothing to come.
+    fn take_until(&mut self, due: EdgeTime) -> bool {
+        loop {
+            while let Ok(command) = self.commands.try_recv() {
+                self.obey(command);
+            }
+            let left = Duration::from_nanos(u64::try_from((due - clock::now()).0).unwrap_or(0));
+            match self.fed.recv_timeout(left) {
+                Ok(fed) => self.take(fed),
+                Err(RecvTimeoutError::Timeout) => return true,
+                Err(RecvTimeoutError::Disconnected) => return false,
+            }
+            if clock::now() >= due {
+                return true;
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Add(host, shown) => {
+                self.mix.add(host, shown);
+                self.stats.add(host);
+            }
+            Command::Remove(host) => {
+                self.mix.remove(host);
+                self.stats.remove(host);
+            }
+            Command::Mute(host, muted) => self.mix.mute(host, muted),
+            Command::AddTarget(id, url) => {
+                self.outlets.targets.add(id, &url);
+                self.mix.want_key_frame();
+            }
+            Command::RemoveTarget(id) => self.outlets.targets.remove(id),
+        }
+    }
+
+    fn take(&mut self, fed: Fed) {
+        match fed {
+            Fed::Sound(host, pcm, captured) => self.mix.sound(host, &pcm, captured),
+            Fed::Restarted(host, Kind::Audio) => self.mix.sound_restarted(host),
+            Fed::Restarted(host, Kind::Video) => self.mix.pictures_restarted(host),
+            Fed::RoomDelay(delay) => self.mix.set_room_delay(delay),
+            Fed::Counters(rejected, hosts) => self.stats.ingest(rejected, hosts),
+            Fed::Picture(DecodedPicture {
+                host,
+                captured,
+                frame,
+                counters,
+            }) => {
+                self.stats
+                    .decoder(host, counters.decoded, counters.errors, counters.size);
+                if let Some(frame) = frame {
+                    self.mix.picture(host, captured, frame);
+                }
+            }
+        }
+    }
+
+    fn tick(&mut self) -> Result<(), MixingError> {
+        let begun = clock::now();
+        if self.outlets.targets.take_key_frame_wanted() {
+            self.mix.want_key_frame();
+        }
+        let mut emit = |tag: Tag| self.outlets.push(&tag);
+        self.mix.sound_ticks(begun, &mut emit)?;
+        let begun = clock::now();
+        if self.mix.picture_tick(begun, &mut emit)? {
+            self.stats.tick(clock::now() - begun);
+        }
+        Ok(())
+    }
+
+    fn report(&mut self) {
+        let mix = || {
+            let (frames_encoded, frames_skipped) = self.mix.counters();
+            let room_delay_ms = self.mix.room_delay().as_millis_f64();
+            MixStats {
+                frames_encoded,
+                frames_skipped,
+                room_delay_ms,
+                ..MixStats::default()
+            }
+        };
+        if let Some(report) = self
+            .stats
+            .report(clock::now(), mix, |host| self.mix.audio_error(host))
+        {
+            self.daemon.say(FromMixer::Stats(report));
+        }
+    }
+}
+
+impl Outlets {
+    fn push(&mut self, tag: &Tag) {
+        self.targets.push(tag);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.push(tag);
+        }
+    }
+}
+
+/// A disk that refuses is said and survived: the stream goes on without a recording.
+fn recorder(settings: &Settings) -> Option<Recorder> {
+    let directory = settings.record.as_ref()?;
+    let failed = |error: &lianmai_rtmp::RecordError| tracing::error!(%error, "this mix is not recorded");
+    Recorder::create(directory, &settings.room)
+        .inspect_err(failed)
+        .ok()
+}

@@ -1,0 +1,318 @@
+//! The mix of a room: ticks in, tags out.
+
+use super::interleave::Interleaver;
+use super::keys::KeyFrames;
+use super::stage::Stage;
+use crate::audio::{AudioMixer, BLOCK, Pcm, SAMPLE_RATE};
+use crate::encode::{AudioEncoder, AudioEncoderError, EncodedPicture, VideoEncoder, VideoEncoderError};
+use lianmai_compositor::{Frame, FrameError, Size};
+use lianmai_mixer_control::media::HostId;
+use lianmai_mixer_control::{Canvas, Settings};
+use lianmai_rtmp::Tag;
+use lianmai_rtmp::flv::{AvcConfig, AvcConfigError, Metadata, annexb};
+use lianmai_timeline::{EdgeTime, Span, Tick, Ticker};
+use openh264::formats::YUVSource;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// A block of sound is mixed when all of it lies in the past.
+const BLOCK_TIME: Span = Span::from_ticks(BLOCK as i64, SAMPLE_RATE as i64);
+
+/// Bounds of what a mix can be.
+const SIDES: std::ops::RangeInclusive<u32> = 64..=3840;
+const RATES: std::ops::RangeInclusive<u32> = 1..=60;
+
+/// Why the mix cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum MixError {
+    /// The daemon asked for a picture that cannot be made.
+    #[error(
+        "a canvas of {0:?}: sides must be even and from 64 to 3840, the rate from 1 to 60 frames a second"
+    )]
+    Canvas(Canvas),
+    /// The compositor refused its canvas.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The H.264 encoder failed.
+    #[error(transparent)]
+    Video(#[from] VideoEncoderError),
+    /// Its parameter sets are none.
+    #[error("the parameter sets of the H.264 encoder: {0}")]
+    Parameters(#[from] AvcConfigError),
+    /// The AAC encoder failed.
+    #[error(transparent)]
+    Audio(#[from] AudioEncoderError),
+}
+
+/// One room's output. Pictures and blocks of sound come at their ticks, whatever the hosts do.
+pub(crate) struct Mix {
+    fps: u32,
+    frames: Ticker,
+    blocks: Ticker,
+    stage: Stage,
+    sounds: AudioMixer,
+    room_delay: Span,
+    video: VideoEncoder,
+    audio: Option<AudioEncoder>,
+    /// Blocks that the encoder has taken and not yet given back.
+    coding: VecDeque<u64>,
+    keys: KeyFrames,
+    parameters: Option<AvcConfig>,
+    interleaver: Interleaver,
+    encoded: u64,
+}
+
+impl Mix {
+    /// A mix whose first tick is at `start`, and the tags that go before all others.
+    pub(crate) fn new(settings: &Settings, start: EdgeTime) -> Result<(Self, Vec<Tag>), MixError> {
+        let canvas = check(settings.canvas)?;
+        let audio = AudioEncoder::new(settings.audio_bitrate)?;
+        let mut headers = vec![metadata(settings).tag(0)];
+        headers.extend(
+            audio
+                .iter()
+                .map(|encoder| Tag::aac_sequence_header(0, encoder.config())),
+        );
+        let mix = Self {
+            fps: canvas.fps,
+            frames: Ticker::frames(start, canvas.fps, 1),
+            blocks: Ticker::audio_blocks(start, SAMPLE_RATE, BLOCK as u32),
+            stage: Stage::new(Size::new(canvas.width as usize, canvas.height as usize))?,
+            sounds: AudioMixer::default(),
+            room_delay: lianmai_timeline::room::MIN_DELAY,
+            video: VideoEncoder::new(canvas, settings.video_bitrate)?,
+            audio,
+            coding: VecDeque::new(),
+            keys: KeyFrames::new(canvas.fps, settings.gop_seconds),
+            parameters: None,
+            interleaver: Interleaver::default(),
+            encoded: 0,
+        };
+        Ok((mix, headers))
+    }
+
+    /// A host joins, or its tracks changed.
+    pub(crate) fn add(&mut self, host: HostId, video: bool) {
+        self.stage.add(host, video);
+        self.sounds.add(host);
+    }
+
+    /// A host leaves.
+    pub(crate) fn remove(&mut self, host: HostId) {
+        self.stage.remove(host);
+        self.sounds.remove(host);
+    }
+
+    /// Takes a host's sound out of the mix, or brings it back.
+    pub(crate) fn mute(&mut self, host: HostId, muted: bool) {
+        self.sounds.mute(host, muted);
+    }
+
+    /// Decoded sound of a host.
+    pub(crate) fn sound(&mut self, host: HostId, pcm: &Pcm, captured: EdgeTime) {
+        self.sounds.write(host, pcm, captured);
+    }
+
+    /// A decoded picture of a host.
+    pub(crate) fn picture(&mut self, host: HostId, captured: EdgeTime, frame: Arc<Frame>) {
+        self.stage.show(host, captured, frame);
+    }
+
+    /// The host's audio encoder started anew.
+    pub(crate) fn sound_restarted(&mut self, host: HostId) {
+        self.sounds.restart(host);
+    }
+
+    /// The host's video encoder started anew.
+    pub(crate) fn pictures_restarted(&mut self, host: HostId) {
+        self.stage.restart(host);
+    }
+
+    /// How long after its capture everything is shown from now on.
+    pub(crate) fn set_room_delay(&mut self, delay: Span) {
+        self.room_delay = delay;
+    }
+
+    /// A target has to start: it needs a key frame.
+    pub(crate) fn want_key_frame(&mut self) {
+        self.keys.want();
+    }
+
+    /// When the next tick is due.
+    #[must_use]
+    pub(crate) fn next_time(&self) -> EdgeTime {
+        let picture = self.frames.next_time();
+        if self.audio.is_none() {
+            return picture;
+        }
+        picture.min(self.blocks.next_time() + BLOCK_TIME)
+    }
+
+    /// Makes the picture that is due by `now`, if one is; true if it did.
+    pub(crate) fn picture_tick(
+        &mut self,
+        now: EdgeTime,
+        emit: &mut impl FnMut(Tag),
+    ) -> Result<bool, MixError> {
+        let Some(tick) = self.frames.poll(now) else {
+            return Ok(false);
+        };
+        let time_ms = self.picture_ms(tick.index);
+        let key = self.keys.is_due(tick.index);
+        let canvas = self.stage.compose(tick.time - self.room_delay);
+        let EncodedPicture::Frame(unit) = self.video.encode(&Source(canvas), u64::from(time_ms), key)? else {
+            return Ok(true);
+        };
+        let unit = annexb::access_unit(unit);
+        if unit.key {
+            self.keys.made(tick.index);
+        }
+        self.encoded += 1;
+        let header = unit
+            .config
+            .filter(|config| self.parameters.as_ref() != Some(config));
+        if let Some(config) = header {
+            self.send_picture(Tag::avc_sequence_header(time_ms, &config)?, emit);
+            self.parameters = Some(config);
+        }
+        self.send_picture(Tag::avc_frame(time_ms, unit.key, &unit.avcc), emit);
+        Ok(true)
+    }
+
+    /// Makes all blocks of sound that are due by `now`.
+    pub(crate) fn sound_ticks(&mut self, now: EdgeTime, emit: &mut impl FnMut(Tag)) -> Result<(), MixError> {
+        while let Some(tick) = self.blocks.poll(now - BLOCK_TIME) {
+            self.sound_tick(tick, emit)?;
+        }
+        Ok(())
+    }
+
+    /// Lets go of what waits for its order.
+    pub(crate) fn finish(&mut self, emit: &mut impl FnMut(Tag)) {
+        self.interleaver.flush(emit);
+    }
+
+    /// Pictures encoded, and ticks that came too late to be.
+    #[must_use]
+    pub(crate) fn counters(&self) -> (u64, u64) {
+        (self.encoded, self.frames.skipped())
+    }
+
+    /// How long after its capture everything is shown.
+    #[must_use]
+    pub(crate) fn room_delay(&self) -> Span {
+        self.room_delay
+    }
+
+    /// How far a host's sound is from where it belongs.
+    #[must_use]
+    pub(crate) fn audio_error(&self, host: HostId) -> Span {
+        self.sounds.error(host)
+    }
+
+    fn sound_tick(&mut self, tick: Tick, emit: &mut impl FnMut(Tag)) -> Result<(), MixError> {
+        let Some(encoder) = &mut self.audio else {
+            return Ok(());
+        };
+        let pcm = self.sounds.mix(tick.time - self.room_delay);
+        self.coding.push_back(tick.index);
+        let Some(frame) = encoder.encode(pcm)? else {
+            return Ok(());
+        };
+        let Some(block) = self.coding.pop_front() else {
+            return Ok(());
+        };
+        let tag = Tag::aac_frame(block_ms(block), frame);
+        self.interleaver.sound(tag, block_ms(block + 1), emit);
+        Ok(())
+    }
+
+    fn send_picture(&mut self, tag: Tag, emit: &mut impl FnMut(Tag)) {
+        if self.audio.is_some() {
+            self.interleaver.picture(tag, emit);
+        } else {
+            emit(tag);
+        }
+    }
+
+    /// Sound leaves a decoder later than it went into the encoder, by a number of samples that the encoder names. So
+    /// that both still meet, pictures are stamped later by as much.
+    fn picture_ms(&self, index: u64) -> u32 {
+        let priming = self
+            .audio
+            .as_ref()
+            .map_or(0, |encoder| u64::from(encoder.delay()));
+        let rate = u64::from(SAMPLE_RATE);
+        wrap((index * 1000 * rate + priming * 1000 * u64::from(self.fps)) / (u64::from(self.fps) * rate))
+    }
+}
+
+/// When block `index` of the coded sound begins.
+fn block_ms(index: u64) -> u32 {
+    wrap(index * BLOCK as u64 * 1000 / u64::from(SAMPLE_RATE))
+}
+
+/// RTMP time wraps at 32 bits, after 49 days.
+fn wrap(millis: u64) -> u32 {
+    (millis & u64::from(u32::MAX)) as u32
+}
+
+fn check(canvas: Canvas) -> Result<Canvas, MixError> {
+    let Canvas { width, height, fps } = canvas;
+    let even = width % 2 == 0 && height % 2 == 0;
+    if !even || !SIDES.contains(&width) || !SIDES.contains(&height) || !RATES.contains(&fps) {
+        return Err(MixError::Canvas(canvas));
+    }
+    Ok(canvas)
+}
+
+fn metadata(settings: &Settings) -> Metadata {
+    Metadata {
+        width: settings.canvas.width,
+        height: settings.canvas.height,
+        frame_rate: f64::from(settings.canvas.fps),
+        video_bitrate: settings.video_bitrate,
+        audio_bitrate: settings.audio_bitrate,
+        sample_rate: SAMPLE_RATE,
+        channels: 2,
+        encoder: concat!("lianmai ", env!("CARGO_PKG_VERSION")).to_owned(),
+    }
+}
+
+/// The canvas as the encoder reads it: in place.
+struct Source<'a>(&'a Frame);
+
+impl Source<'_> {
+    fn plane(&self, index: usize) -> &[u8] {
+        self.0.view().planes()[index].data()
+    }
+
+    fn stride(&self, index: usize) -> usize {
+        self.0.view().planes()[index].stride()
+    }
+}
+
+impl YUVSource for Source<'_> {
+    fn dimensions(&self) -> (usize, usize) {
+        (self.0.size().width, self.0.size().height)
+    }
+
+    fn strides(&self) -> (usize, usize, usize) {
+        (self.stride(0), self.stride(1), self.stride(2))
+    }
+
+    fn y(&self) -> &[u8] {
+        self.plane(0)
+    }
+
+    fn u(&self) -> &[u8] {
+        self.plane(1)
+    }
+
+    fn v(&self) -> &[u8] {
+        self.plane(2)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! The decoding thread: one decoder a host.
+
+use super::Task;
+use super::decoder::{Counters, HostDecoder};
+use crate::clock;
+use crossbeam_channel::Receiver;
+use lianmai_compositor::Frame;
+use lianmai_mixer_control::media::HostId;
+use lianmai_timeline::EdgeTime;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What the decoding thread has to do.
+#[derive(Debug)]
+pub(crate) enum VideoTask {
+    /// Decode a picture.
+    Decode(HostId, Task),
+    /// The host's encoder started anew.
+    Restart(HostId),
+    /// The host left.
+    Remove(HostId),
+}
+
+/// What the decoding thread has to say.
+#[derive(Debug)]
+pub(crate) enum Decoded {
+    /// A coded picture was worked on.
+    Picture(DecodedPicture),
+    /// The decoder of this host cannot go on without a key frame.
+    KeyFrameNeeded(HostId),
+}
+
+/// What became of a coded picture.
+#[derive(Debug)]
+pub(crate) struct DecodedPicture {
+    /// Whose it is.
+    pub host: HostId,
+    /// When it was captured.
+    pub captured: EdgeTime,
+    /// The picture, if it could be decoded.
+    pub frame: Option<Arc<Frame>>,
+    /// What this host's decoder counted so far.
+    pub counters: Counters,
+}
+
+/// All decoders. OpenH264 decodes on the thread that calls it; its own threads are unsafe.
+#[derive(Default)]
+pub(crate) struct Worker {
+    decoders: BTreeMap<HostId, HostDecoder>,
+}
+
+impl Worker {
+    /// Works until `tasks` is closed. `say` must not block.
+    pub(crate) fn run(mut self, tasks: &Receiver<VideoTask>, mut say: impl FnMut(Decoded)) {
+        for task in tasks {
+            match task {
+                VideoTask::Decode(host, task) => self.decode(host, &task, &mut say),
+                VideoTask::Restart(host) => self.decoders.entry(host).or_default().restart(),
+                VideoTask::Remove(host) => {
+                    self.decoders.remove(&host);
+                }
+            }
+        }
+    }
+
+    fn decode(&mut self, host: HostId, task: &Task, say: &mut impl FnMut(Decoded)) {
+        let decoder = self.decoders.entry(host).or_default();
+        let outcome = decoder.decode(clock::now(), task);
+        let (counters, captured) = (decoder.counters(), task.captured);
+        say(Decoded::Picture(DecodedPicture {
+            host,
+            captured,
+            frame: outcome.frame,
+            counters,
+        }));
+        if outcome.key_frame_needed {
+            say(Decoded::KeyFrameNeeded(host));
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Test pictures and sounds made by ffmpeg and libopus, and what ffmpeg finds in the mix.
+
+use bytes::Bytes;
+use rtp::codecs::h264::H264Payloader;
+use rtp::packetizer::Payloader;
+use std::path::Path;
+use std::process::Command;
+
+/// Samples a second, everywhere.
+pub(crate) const RATE: usize = 48_000;
+
+/// Pictures of 320 x 180 at 30 a second from an ffmpeg source, each as the payloads of its RTP packets.
+pub(crate) fn pictures(source: &str, seconds: f64) -> Vec<Vec<Bytes>> {
+    let graph = format!("{source},format=yuv420p");
+    let duration = seconds.to_string();
+    let coded = ffmpeg(&[
+        "-f",
+        "lavfi",
+        "-i",
+        &graph,
+        "-t",
+        &duration,
+        "-c:v",
+        "libx264",
+        "-profile:v",
+        "baseline",
+        "-preset",
+        "ultrafast",
+        "-tune",
+        "zerolatency",
+        "-x264-params",
+        "sliced-threads=0:keyint=30:scenecut=0",
+        "-f",
+        "h264",
+        "-",
+    ]);
+    packetise(&coded)
+}
+
+/// Opus packets of 20 ms with a tone that sounds where `is_on` says, by the time in seconds.
+pub(crate) fn tone(hertz: f64, seconds: f64, is_on: impl Fn(f64) -> bool) -> Vec<Vec<u8>> {
+    let mut encoder = opus::Encoder::new(RATE as u32, opus::Channels::Stereo, opus::Application::Audio)
+        .expect("an encoder");
+    let sample = |index: usize| {
+        let time = index as f64 / RATE as f64;
+        if is_on(time) {
+            (0.2 * (std::f64::consts::TAU * hertz * time).sin()) as f32
+        } else {
+            0.0
+        }
+    };
+    (0..(seconds * 50.0) as usize)
+        .map(|packet| {
+            let sound: Vec<f32> = (0..1920).map(|index| sample(packet * 960 + index / 2)).collect();
+            encoder.encode_vec_float(&sound, 1275).expect("encodes")
+        })
+        .collect()
+}
+
+/// What ffmpeg decodes of a file.
+pub(crate) struct Decoded {
+    /// Planar pictures of 320 x 180.
+    pub pictures: Vec<Vec<u8>>,
+    /// One channel.
+    pub sound: Vec<f32>,
+}
+
+/// Decodes both tracks of a file; any complaint of ffmpeg is a failure.
+pub(crate) fn decode(file: &Path) -> Decoded {
+    let path = file.to_str().expect("text");
+    let picture = 320 * 180 * 3 / 2;
+    let raw = ffmpeg(&[
+        "-i",
+        path,
+        "-an",
+        "-fps_mode",
+        "passthrough",
+        "-pix_fmt",
+        "yuv420p",
+        "-f",
+        "rawvideo",
+        "-",
+    ]);
+    let sound = ffmpeg(&["-i", path, "-vn", "-ac", "1", "-f", "f32le", "-"]);
+    Decoded {
+        pictures: raw.chunks_exact(picture).map(<[u8]>::to_vec).collect(),
+        sound: sound
+            .chunks_exact(4)
+            .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+            .collect(),
+    }
+}
+
+/// Mean Y, U and V of a rectangle of a decoded picture.
+pub(crate) fn mean(picture: &[u8], x: usize, y: usize, width: usize, height: usize) -> [f64; 3] {
+    let (luma, chroma) = picture.split_at(320 * 180);
+    let (u, v) = chroma.split_at(160 * 90);
+    let of = |plane: &[u8], stride: usize, shift: usize| {
+        let rows = (y >> shift..(y + height) >> shift).flat_map(|row| {
+            plane[row * stride + (x >> shift)..row * stride + ((x + width) >> shift)]
+                .iter()
+                .copied()
+        });
+        let samples: Vec<u8> = rows.collect();
+        samples.iter().map(|sample| f64::from(*sample)).sum::<f64>() / samples.len() as f64
+    };
+    [of(luma, 320, 0), of(u, 160, 1), of(v, 160, 1)]
+}
+
+/// The mean amplitude of a tone over a stretch of sound, by windows of 50 ms: slewing may move it by some hertz.
+pub(crate) fn loudness(sound: &[f32], hertz: f64) -> f64 {
+    let windows = sound.chunks_exact(RATE / 20);
+    let count = windows.len() as f64;
+    windows.map(|window| amplitude(window, hertz)).sum::<f64>() / count
+}
+
+/// The amplitude of a tone in a short stretch of sound (Goertzel's algorithm).
+pub(crate) fn amplitude(sound: &[f32], hertz: f64) -> f64 {
+    let step = std::f64::consts::TAU * hertz / RATE as f64;
+    let (mut one, mut two) = (0.0, 0.0);
+    for sample in sound {
+        let next = f64::from(*sample) + 2.0 * step.cos() * one - two;
+        (one, two) = (next, one);
+    }
+    (one * one + two * two - 2.0 * step.cos() * one * two)
+        .max(0.0)
+        .sqrt()
+        * 2.0
+        / sound.len() as f64
+}
+
+fn ffmpeg(arguments: &[&str]) -> Vec<u8> {
+    let output = Command::new("ffmpeg")
+        .args(["-nostdin", "-hide_banner", "-v", "error"])
+        .args(arguments)
+        .output()
+        .expect("ffmpeg is installed");
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && complaints.is_empty(),
+        "ffmpeg {arguments:?}: {complaints}"
+    );
+    output.stdout
+}
+
+/// One picture ends with its one slice.
+fn packetise(coded: &[u8]) -> Vec<Vec<Bytes>> {
+    let mut payloader = H264Payloader::default();
+    let mut pictures = vec![Vec::new()];
+    for nal in lianmai_rtmp::flv::annexb::nal_units(coded) {
+        let payloads = payloader
+            .payload(1200, &Bytes::copy_from_slice(nal))
+            .expect("packs");
+        pictures.last_mut().expect("one at least").extend(payloads);
+        if matches!(nal[0] & 0x1f, 1 | 5) {
+            pictures.push(Vec::new());
+        }
+    }
+    pictures.retain(|picture| !picture.is_empty());
+    pictures
+}

@@ -1,0 +1,326 @@
+//! The mixer as a process, between a daemon that feeds it RTP and an RTMP server.
+
+mod common;
+
+use common::Directory;
+use common::daemon::{Daemon, settings};
+use common::host::Host;
+use common::media::{self, Decoded, RATE, amplitude, loudness, mean};
+use common::sink::{Sink, write_flv};
+use lianmai_mixer::clock;
+use lianmai_mixer_control::media::{HostId, Kind};
+use lianmai_mixer_control::{FromMixer, TargetState, ToMixer};
+use lianmai_rtmp::{Tag, TagKind};
+use lianmai_timeline::{EdgeTime, Span};
+use std::thread;
+use std::time::Duration;
+
+const RED: &str = "color=red:size=320x180:rate=30";
+const BLUE: &str = "color=blue:size=320x180:rate=30";
+
+/// Lets the hosts send in real time until `end`.
+fn play(daemon: &Daemon, hosts: &mut [&mut Host], end: EdgeTime) {
+    while clock::now() < end {
+        let now = clock::now();
+        hosts.iter_mut().for_each(|host| host.send(daemon, now));
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn finish(mut daemon: Daemon, sink: &Sink) -> Vec<Tag> {
+    daemon.say(&ToMixer::Shutdown);
+    assert!(daemon.exit().success());
+    sink.sessions().pop().expect("a session")
+}
+
+fn decode(tags: &[Tag]) -> Decoded {
+    let directory = Directory::new();
+    let file = directory.path().join("mix.flv");
+    write_flv(tags, &file);
+    media::decode(&file)
+}
+
+fn times(tags: &[Tag], kind: TagKind) -> Vec<u32> {
+    tags.iter()
+        .filter(|tag| tag.kind == kind && tag.is_frame())
+        .map(|tag| tag.timestamp_ms)
+        .collect()
+}
+
+/// Which decoded picture is shown at a time of the stream.
+fn picture_at(decoded: &Decoded, tags: &[Tag], millis: u32) -> usize {
+    let times = times(tags, TagKind::Video);
+    let at = times
+        .iter()
+        .position(|time| *time >= millis)
+        .expect("within the stream");
+    assert_eq!(times.len(), decoded.pictures.len(), "every picture decodes");
+    at
+}
+
+fn is_red([_, u, v]: [f64; 3]) -> bool {
+    v > 180.0 && u < 128.0
+}
+
+fn is_blue([_, u, v]: [f64; 3]) -> bool {
+    u > 180.0 && v < 128.0
+}
+
+#[test]
+fn two_hosts_are_seen_and_heard_and_one_may_leave_without_a_gap() {
+    let mut red = Host::new(
+        1,
+        "red",
+        media::pictures(RED, 7.0),
+        media::tone(440.0, 7.0, |_| true),
+    );
+    let mut blue = Host::new(
+        2,
+        "blue",
+        media::pictures(BLUE, 7.0),
+        media::tone(1000.0, 7.0, |_| true),
+    );
+    let sink = Sink::start();
+    let mut daemon = Daemon::start(settings());
+    daemon.publish_to(sink.port());
+    let start = clock::now() + Span::from_millis(200);
+    red.join(&mut daemon, start);
+    blue.join(&mut daemon, start);
+    play(
+        &daemon,
+        &mut [&mut red, &mut blue],
+        start + Span::from_millis(3_500),
+    );
+    daemon.say(&ToMixer::RemoveHost { host: blue.id() });
+    play(&daemon, &mut [&mut red], start + Span::from_millis(5_500));
+    let FromMixer::Stats(stats) = daemon.wait_for("statistics", |said| matches!(said, FromMixer::Stats(_)))
+    else {
+        unreachable!("waited for statistics");
+    };
+    let tags = finish(daemon, &sink);
+    let decoded = decode(&tags);
+
+    let (pictures, sounds) = (times(&tags, TagKind::Video), times(&tags, TagKind::Audio));
+    assert!(
+        tags.iter()
+            .filter(|tag| tag.is_frame())
+            .map(|tag| tag.timestamp_ms)
+            .is_sorted()
+    );
+    assert!(
+        sounds.windows(2).all(|pair| matches!(pair[1] - pair[0], 21 | 22)),
+        "sound has no gap"
+    );
+    let steps: Vec<u32> = pictures.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let late = steps.iter().filter(|step| **step > 34).count();
+    assert!(
+        steps.iter().all(|step| (33..=170).contains(step)) && late * 10 <= steps.len(),
+        "{steps:?}"
+    );
+
+    let before = &decoded.pictures[picture_at(&decoded, &tags, 2_500)];
+    let (left, right) = (mean(before, 40, 70, 80, 40), mean(before, 200, 70, 80, 40));
+    assert!(is_red(left) && is_blue(right), "{left:?} {right:?}");
+    let after = decoded.pictures.last().expect("pictures");
+    let (left, right) = (mean(after, 10, 10, 80, 40), mean(after, 230, 130, 80, 40));
+    assert!(is_red(left) && is_red(right), "{left:?} {right:?}");
+
+    let both = &decoded.sound[RATE * 3 / 2..RATE * 3];
+    let one = &decoded.sound[decoded.sound.len() - RATE..];
+    assert!(loudness(both, 440.0) > 0.15 && loudness(both, 1000.0) > 0.15);
+    assert!(loudness(one, 440.0) > 0.15 && loudness(one, 1000.0) < 0.02);
+
+    assert!(stats.frames_encoded > 90, "{stats:?}");
+    assert!(
+        stats
+            .hosts
+            .iter()
+            .all(|host| host.frames_decoded > 60 && host.decode_errors == 0),
+        "{stats:?}"
+    );
+}
+
+/// The first time in milliseconds at which `level` of the stream exceeds half of its maximum.
+fn onset(levels: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
+    let peak = levels.clone().map(|(_, level)| level).fold(0.0, f64::max);
+    let mut levels = levels;
+    levels
+        .find(|(_, level)| *level > peak / 2.0)
+        .expect("it has a peak")
+        .0
+}
+
+#[test]
+fn what_two_hosts_do_at_once_is_seen_and_heard_at_once_though_one_is_200_ms_further_away() {
+    let flash = "color=black:size=320x180:rate=30,drawbox=color=white:t=fill:enable='between(t,2.99,3.3)'";
+    let is_on = |time: f64| (3.0..3.3).contains(&time);
+    let mut near = Host::new(
+        1,
+        "near",
+        media::pictures(flash, 5.0),
+        media::tone(440.0, 5.0, is_on),
+    );
+    let far = Host::new(
+        2,
+        "far",
+        media::pictures(flash, 5.0),
+        media::tone(1000.0, 5.0, is_on),
+    );
+    let mut far = far.delayed(Span::from_millis(205));
+    let sink = Sink::start();
+    let mut daemon = Daemon::start(settings());
+    daemon.publish_to(sink.port());
+    let start = clock::now() + Span::from_millis(200);
+    near.join(&mut daemon, start);
+    far.join(&mut daemon, start);
+    play(
+        &daemon,
+        &mut [&mut near, &mut far],
+        start + Span::from_millis(4_500),
+    );
+    let tags = finish(daemon, &sink);
+    let decoded = decode(&tags);
+
+    let times = times(&tags, TagKind::Video);
+    let seen = |x: usize| {
+        let luma = decoded
+            .pictures
+            .iter()
+            .map(move |picture| mean(picture, x, 70, 80, 40)[0] - 16.0);
+        onset(times.iter().map(|time| f64::from(*time)).zip(luma))
+    };
+    let heard = |hertz: f64| {
+        let windows = decoded.sound.windows(480).step_by(48).enumerate();
+        onset(windows.map(|(millis, sound)| (millis as f64 + 5.0, amplitude(sound, hertz))))
+    };
+    let onsets = [seen(40), seen(200), heard(440.0), heard(1000.0)];
+    let (first, last) = (
+        onsets.iter().copied().fold(f64::MAX, f64::min),
+        onsets.iter().copied().fold(0.0, f64::max),
+    );
+    assert!(
+        last - first <= 45.0,
+        "pictures and sounds in milliseconds: {onsets:?}"
+    );
+}
+
+#[test]
+fn junk_and_corrupt_pictures_are_counted_and_harmless() {
+    let mut corrupt = media::pictures("testsrc=size=320x180:rate=30", 8.0);
+    for (index, payload) in corrupt
+        .iter_mut()
+        .flatten()
+        .enumerate()
+        .filter(|(index, _)| index % 3 == 1)
+    {
+        let mut bytes = payload.to_vec();
+        let place = index * 31 % bytes.len();
+        bytes[place] ^= 0x5a;
+        *payload = bytes.into();
+    }
+    let mut host = Host::new(1, "corrupt", corrupt, media::tone(440.0, 8.0, |_| true));
+    let sink = Sink::start();
+    let mut daemon = Daemon::start(settings());
+    daemon.publish_to(sink.port());
+    let start = clock::now() + Span::from_millis(100);
+    host.join(&mut daemon, start);
+    play(&daemon, &mut [&mut host], start + Span::from_millis(500));
+    for length in 1..300usize {
+        daemon.raw_media(&vec![length as u8; length]);
+        daemon.media(Kind::Rtp, HostId(1), clock::now(), &vec![0x9f; length]);
+        daemon.media(Kind::Rtcp, HostId(1), clock::now(), &vec![0x81; length]);
+    }
+    play(&daemon, &mut [&mut host], start + Span::from_millis(2_500));
+    daemon.wait_for(
+        "what it rejected",
+        |said| matches!(said, FromMixer::Stats(stats) if stats.media_rejected > 500),
+    );
+    daemon.wait_for(
+        "that it needs a key frame",
+        |said| matches!(said, FromMixer::KeyFrameNeeded { host } if host.0 == 1),
+    );
+    play(&daemon, &mut [&mut host], clock::now() + Span::from_millis(1_500));
+    let decoded = decode(&finish(daemon, &sink));
+    assert!(decoded.pictures.len() > 60);
+    assert!(
+        loudness(&decoded.sound[decoded.sound.len() - RATE..], 440.0) > 0.15,
+        "its sound goes on"
+    );
+}
+
+#[test]
+fn a_target_that_closes_is_published_to_again_from_a_key_frame() {
+    let sink = Sink::start();
+    let mut daemon = Daemon::start(settings());
+    daemon.publish_to(sink.port());
+    sink.wait_for_frames(0, 40);
+    sink.cut();
+    sink.wait_for_frames(1, 40);
+    let states: Vec<FromMixer> = daemon
+        .said()
+        .into_iter()
+        .filter(|said| matches!(said, FromMixer::Target { .. }))
+        .collect();
+    let retried = |said: &FromMixer| {
+        matches!(
+            said,
+            FromMixer::Target {
+                state: TargetState::Retrying { .. },
+                ..
+            }
+        )
+    };
+    assert!(states.iter().any(retried), "{states:?}");
+    let tags = finish(daemon, &sink);
+    let first = tags
+        .iter()
+        .find(|tag| tag.is_frame() && tag.kind == TagKind::Video)
+        .expect("pictures");
+    assert!(first.is_key_frame());
+    assert!(decode(&tags).pictures.len() >= 15);
+}
+
+#[test]
+fn the_recording_is_a_playable_file_of_the_room() {
+    let directory = Directory::new();
+    let mut daemon = Daemon::start(lianmai_mixer_control::Settings {
+        record: Some(directory.path().to_owned()),
+        ..settings()
+    });
+    daemon.wait_for(
+        "statistics",
+        |said| matches!(said, FromMixer::Stats(stats) if stats.frames_encoded > 20),
+    );
+    daemon.terminate();
+    assert!(daemon.exit().success(), "SIGTERM is a clean end");
+    let file = std::fs::read_dir(directory.path())
+        .expect("read")
+        .next()
+        .expect("one file")
+        .expect("read")
+        .path();
+    assert!(
+        file.file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("test_room-")),
+        "{file:?}"
+    );
+    let decoded = media::decode(&file);
+    assert!(decoded.pictures.len() > 20 && decoded.sound.len() > RATE / 2);
+}
+
+#[test]
+fn the_end_of_either_socket_ends_the_process_cleanly() {
+    let ends: [fn(&mut Daemon); 2] = [Daemon::close_control, Daemon::close_media];
+    for end in ends {
+        let mut daemon = Daemon::start(settings());
+        end(&mut daemon);
+        assert!(daemon.exit().success());
+    }
+}
+
+#[test]
+fn a_canvas_that_cannot_be_made_ends_the_process_with_an_error() {
+    let mut unmakeable = settings();
+    unmakeable.canvas.width = 7;
+    assert!(!Daemon::start(unmakeable).exit().success());
+}
