@@ -1,0 +1,137 @@
+//! One source of configuration: what the flags and the environment said, or what the file said.
+
+use super::{Admin, Canvas, ConfigError, Origin, PlaneChoice, Tls};
+use clap::Parser;
+use serde::Deserialize;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+/// Lianmai's edge: hosts join by WebRTC, hear and see each other, and one mixed stream leaves by RTMP.
+///
+/// Flags win over environment variables, those over the file that --config names.
+#[derive(Clone, Debug, Default, Parser, Deserialize)]
+#[command(name = "lianmai-edge", version, args_override_self = true)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct Layer {
+    /// TOML file with these same keys
+    #[arg(long, value_name = "FILE", env = "LIANMAI_CONFIG")]
+    #[serde(skip)]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Check the configuration and exit
+    #[arg(long)]
+    #[serde(skip)]
+    pub(crate) check: bool,
+
+    /// Pages, signalling, WHIP, WHEP, admin API and metrics (default: 127.0.0.1:8443)
+    #[arg(long, value_name = "ADDR", env = "LIANMAI_HTTP")]
+    pub(crate) http: Option<SocketAddr>,
+
+    /// self-signed, off, or CERT,KEY (two PEM files) (default: self-signed)
+    #[arg(long, value_name = "MODE", env = "LIANMAI_TLS")]
+    pub(crate) tls: Option<Tls>,
+
+    /// Who may use the admin API: loopback or anyone. A proxy on this machine makes everybody local (default: loopback)
+    #[arg(long, value_name = "WHO", env = "LIANMAI_ADMIN")]
+    pub(crate) admin: Option<Admin>,
+
+    /// The one UDP port of all media (default: 127.0.0.1:8444)
+    #[arg(long, value_name = "ADDR", env = "LIANMAI_MEDIA")]
+    pub(crate) media: Option<SocketAddr>,
+
+    /// Address that browsers reach the media port at; repeatable (default: the address of --media, or all of --interface)
+    #[arg(long, value_name = "IP", env = "LIANMAI_ADVERTISE", value_delimiter = ',')]
+    pub(crate) advertise: Vec<IpAddr>,
+
+    /// auto, kernel or userspace (default: auto)
+    #[arg(long, value_name = "PLANE", env = "LIANMAI_PLANE")]
+    pub(crate) plane: Option<PlaneChoice>,
+
+    /// Network interface of media traffic
+    #[arg(long, value_name = "NAME", env = "LIANMAI_INTERFACE")]
+    pub(crate) interface: Option<String>,
+
+    /// Embedded RTMP origin, or off (default: 127.0.0.1:1935)
+    #[arg(long, value_name = "ADDR", env = "LIANMAI_ORIGIN")]
+    pub(crate) origin: Option<Origin>,
+
+    /// Where each room's mix is published, {room} replaced; repeatable (default: the embedded origin)
+    #[arg(long, value_name = "URL", env = "LIANMAI_RTMP_TARGET", value_delimiter = ' ')]
+    pub(crate) rtmp_target: Vec<String>,
+
+    /// Record each room's mix into this directory (FLV)
+    #[arg(long, value_name = "DIR", env = "LIANMAI_RECORD")]
+    pub(crate) record: Option<PathBuf>,
+
+    /// Picture of the mix (default: 1280x720@30)
+    #[arg(long, value_name = "WxH@FPS", env = "LIANMAI_CANVAS")]
+    pub(crate) canvas: Option<Canvas>,
+
+    /// H.264 bits per second of the mix (default: 2500000)
+    #[arg(long, value_name = "BPS", env = "LIANMAI_MIX_VIDEO_BITRATE")]
+    pub(crate) mix_video_bitrate: Option<u32>,
+
+    /// AAC bits per second of the mix (default: 128000)
+    #[arg(long, value_name = "BPS", env = "LIANMAI_MIX_AUDIO_BITRATE")]
+    pub(crate) mix_audio_bitrate: Option<u32>,
+
+    /// The mixer program (default: lianmai-mixer beside this program)
+    #[arg(long, value_name = "FILE", env = "LIANMAI_MIXER")]
+    pub(crate) mixer: Option<PathBuf>,
+
+    /// Where the mixers' sockets are made (default: $RUNTIME_DIRECTORY, or a directory of this process)
+    #[arg(long, value_name = "DIR", env = "LIANMAI_RUNTIME_DIR")]
+    pub(crate) runtime_dir: Option<PathBuf>,
+
+    /// Log filter: error, warn, info, debug, trace, or per module (default: info,dtls=error)
+    #[arg(long, value_name = "FILTER", env = "LIANMAI_LOG")]
+    pub(crate) log: Option<String>,
+
+    /// Allow listening beyond loopback: there are no room tokens yet
+    #[arg(long, env = "LIANMAI_OPEN", num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) open: Option<bool>,
+}
+
+impl Layer {
+    /// The layer of a TOML file.
+    pub(crate) fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+        toml::from_str(&text).map_err(|source| ConfigError::Malformed {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })
+    }
+
+    /// What is said here, and where nothing is, what `below` says.
+    #[must_use]
+    pub(crate) fn or(self, below: Self) -> Self {
+        Self {
+            config: self.config,
+            check: self.check,
+            http: self.http.or(below.http),
+            tls: self.tls.or(below.tls),
+            admin: self.admin.or(below.admin),
+            media: self.media.or(below.media),
+            advertise: or_list(self.advertise, below.advertise),
+            plane: self.plane.or(below.plane),
+            interface: self.interface.or(below.interface),
+            origin: self.origin.or(below.origin),
+            rtmp_target: or_list(self.rtmp_target, below.rtmp_target),
+            record: self.record.or(below.record),
+            canvas: self.canvas.or(below.canvas),
+            mix_video_bitrate: self.mix_video_bitrate.or(below.mix_video_bitrate),
+            mix_audio_bitrate: self.mix_audio_bitrate.or(below.mix_audio_bitrate),
+            mixer: self.mixer.or(below.mixer),
+            runtime_dir: self.runtime_dir.or(below.runtime_dir),
+            log: self.log.or(below.log),
+            open: self.open.or(below.open),
+        }
+    }
+}
+
+fn or_list<T>(list: Vec<T>, below: Vec<T>) -> Vec<T> {
+    if list.is_empty() { below } else { list }
+}

@@ -1,0 +1,379 @@
+//! The daemon's configuration: flags over environment over file over defaults, checked once, typed from then on.
+
+mod layer;
+mod values;
+
+pub(crate) use layer::Layer;
+pub(crate) use values::{Admin, Canvas, Origin, PlaneChoice, Tls};
+
+use crate::http::AdminAccess;
+use clap::Parser;
+use nix::ifaddrs::getifaddrs;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+/// What a mixer takes.
+const MAX_TARGETS: usize = 16;
+
+/// `dtls` warns of every extension of a ClientHello that it does not use.
+const DEFAULT_LOG: &str = "info,dtls=error";
+
+/// Everything the edge was told, with defaults filled in and contradictions refused.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// HTTP, WebSocket, WHIP, pages.
+    pub(crate) http: SocketAddr,
+    /// How the HTTP listener is protected.
+    pub(crate) tls: Tls,
+    /// The one UDP port of all media.
+    pub(crate) media: SocketAddr,
+    /// The addresses that SDP answers offer; never empty.
+    pub(crate) advertise: Vec<IpAddr>,
+    /// Which data plane.
+    pub(crate) plane: PlaneChoice,
+    /// The embedded RTMP origin.
+    pub(crate) origin: Origin,
+    /// Where every room's mix goes; `{room}` is replaced.
+    pub(crate) rtmp_targets: Vec<String>,
+    /// Where mixes are recorded.
+    pub(crate) record: Option<PathBuf>,
+    /// Picture of the mix.
+    pub(crate) canvas: Canvas,
+    /// H.264 bits per second of the mix.
+    pub(crate) mix_video_bitrate: u32,
+    /// AAC bits per second of the mix.
+    pub(crate) mix_audio_bitrate: u32,
+    /// The mixer program.
+    pub(crate) mixer: PathBuf,
+    /// Where the sockets of the mixers are made.
+    pub(crate) runtime_dir: PathBuf,
+    /// Log filter.
+    pub(crate) log: String,
+    /// Who may use the admin API.
+    pub(crate) admin: AdminAccess,
+    /// Only say whether the configuration is good.
+    pub(crate) check: bool,
+}
+
+/// Why a configuration is refused. Each message names the key.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// The file cannot be read.
+    #[error("config: cannot read {path}: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not this configuration; the inner message shows line and key.
+    #[error("config: {path}: {source}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// Listening beyond loopback was not confirmed.
+    #[error(
+        "{key}: {addr} is reachable from other machines, and rooms have no tokens yet: anyone who reaches it may join. \
+         Say --open if that is what you want"
+    )]
+    NotOpen {
+        /// Which listener.
+        key: &'static str,
+        /// Where it would listen.
+        addr: SocketAddr,
+    },
+    /// A value that cannot work.
+    #[error("{key}: {why}")]
+    Invalid {
+        /// Which key.
+        key: &'static str,
+        /// What is wrong and what to do.
+        why: String,
+    },
+}
+
+impl Config {
+    /// Reads flags, environment and the file they name. Prints help or a usage error and exits where clap would.
+    pub(crate) fn load() -> Result<Self, ConfigError> {
+        Self::from_layers(Layer::parse())
+    }
+
+    fn from_layers(arguments: Layer) -> Result<Self, ConfigError> {
+        let file = arguments
+            .config
+            .as_deref()
+            .map(Layer::read)
+            .transpose()?
+            .unwrap_or_default();
+        Self::settle(arguments.or(file))
+    }
+
+    fn settle(layer: Layer) -> Result<Self, ConfigError> {
+        let open = layer.open.unwrap_or(false);
+        let http = listener("http", layer.http, "127.0.0.1:8443", open)?;
+        let media = listener("media", layer.media, "127.0.0.1:8444", open)?;
+        let origin = layer.origin.unwrap_or_default();
+        if let Origin::Listen(addr) = origin {
+            check_open("origin", addr, open)?;
+        }
+        let plane = layer.plane.unwrap_or_default();
+        if plane == PlaneChoice::Kernel {
+            return Err(invalid(
+                "plane",
+                "the kernel plane is not built yet; say auto or userspace",
+            ));
+        }
+        let rtmp_targets = targets(layer.rtmp_target, &origin)?;
+        if let Some(dir) = layer.record.as_ref().filter(|_| !layer.check) {
+            std::fs::create_dir_all(dir)
+                .map_err(|error| invalid("record", format!("cannot make {}: {error}", dir.display())))?;
+        }
+        Ok(Self {
+            http,
+            tls: layer.tls.unwrap_or_default(),
+            advertise: advertised(layer.advertise, media, layer.interface.as_deref())?,
+            media,
+            plane,
+            origin,
+            rtmp_targets,
+            record: layer.record,
+            canvas: layer.canvas.unwrap_or_default(),
+            mix_video_bitrate: bitrate(
+                "mix-video-bitrate",
+                layer.mix_video_bitrate.unwrap_or(2_500_000),
+                50_000..=50_000_000,
+            )?,
+            mix_audio_bitrate: bitrate(
+                "mix-audio-bitrate",
+                layer.mix_audio_bitrate.unwrap_or(128_000),
+                16_000..=512_000,
+            )?,
+            mixer: layer.mixer.map_or_else(beside_this_program, Ok)?,
+            runtime_dir: layer.runtime_dir.unwrap_or_else(default_runtime_dir),
+            log: layer.log.unwrap_or_else(|| DEFAULT_LOG.to_owned()),
+            admin: layer.admin.unwrap_or_default().0,
+            check: layer.check,
+        })
+    }
+}
+
+fn invalid(key: &'static str, why: impl Into<String>) -> ConfigError {
+    ConfigError::Invalid { key, why: why.into() }
+}
+
+fn listener(
+    key: &'static str,
+    given: Option<SocketAddr>,
+    default: &str,
+    open: bool,
+) -> Result<SocketAddr, ConfigError> {
+    let addr = given.unwrap_or_else(|| default.parse().expect("a literal address"));
+    check_open(key, addr, open)?;
+    Ok(addr)
+}
+
+fn check_open(key: &'static str, addr: SocketAddr, open: bool) -> Result<(), ConfigError> {
+    if addr.ip().is_loopback() || open {
+        Ok(())
+    } else {
+        Err(ConfigError::NotOpen { key, addr })
+    }
+}
+
+fn targets(given: Vec<String>, origin: &Origin) -> Result<Vec<String>, ConfigError> {
+    if given.len() > MAX_TARGETS {
+        return Err(invalid(
+            "rtmp-target",
+            format!(
+                "{} targets; a mixer publishes to {MAX_TARGETS} at most",
+                given.len()
+            ),
+        ));
+    }
+    for url in &given {
+        lianmai_rtmp::RtmpUrl::for_room(url, "room")
+            .map_err(|error| invalid("rtmp-target", error.to_string()))?;
+    }
+    match (given.is_empty(), origin) {
+        (true, Origin::Listen(addr)) => Ok(vec![origin_url(*addr)]),
+        (_, Origin::Listen(_) | Origin::Off) => Ok(given),
+    }
+}
+
+/// Where a mixer on this machine publishes to reach the embedded origin.
+fn origin_url(addr: SocketAddr) -> String {
+    let ip = match addr.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::from([127, 0, 0, 1]),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::from(std::net::Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("rtmp://{}/live/{{room}}", SocketAddr::new(ip, addr.port()))
+}
+
+fn bitrate(key: &'static str, bitrate: u32, sensible: RangeInclusive<u32>) -> Result<u32, ConfigError> {
+    if sensible.contains(&bitrate) {
+        return Ok(bitrate);
+    }
+    let (least, most) = sensible.into_inner();
+    Err(invalid(
+        key,
+        format!("{bitrate} bit/s; the encoder takes {least} to {most}"),
+    ))
+}
+
+/// The addresses a browser can reach the media port at.
+fn advertised(
+    given: Vec<IpAddr>,
+    media: SocketAddr,
+    interface: Option<&str>,
+) -> Result<Vec<IpAddr>, ConfigError> {
+    if !given.is_empty() {
+        return Ok(given);
+    }
+    if !media.ip().is_unspecified() {
+        return Ok(vec![media.ip()]);
+    }
+    let addresses =
+        getifaddrs().map_err(|error| invalid("advertise", format!("cannot list addresses: {error}")))?;
+    let found: Vec<IpAddr> = addresses
+        .filter(|entry| interface.is_none_or(|name| entry.interface_name == name))
+        .filter_map(|entry| entry.address.as_ref().and_then(ip_of))
+        .filter(|ip| reachable(*ip) && (media.is_ipv6() || ip.is_ipv4()))
+        .collect();
+    if found.is_empty() {
+        let place = interface.unwrap_or("any interface");
+        return Err(invalid(
+            "advertise",
+            format!("{place} has no address that others could reach; name one with --advertise IP"),
+        ));
+    }
+    Ok(found)
+}
+
+fn ip_of(address: &nix::sys::socket::SockaddrStorage) -> Option<IpAddr> {
+    let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
+    v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
+}
+
+fn reachable(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
+        IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
+    }
+}
+
+fn beside_this_program() -> Result<PathBuf, ConfigError> {
+    let here = std::env::current_exe()
+        .map_err(|error| invalid("mixer", format!("cannot find this program: {error}")))?;
+    Ok(here.with_file_name("lianmai-mixer"))
+}
+
+/// systemd's `RuntimeDirectory=`, otherwise a directory of this process alone.
+fn default_runtime_dir() -> PathBuf {
+    std::env::var_os("RUNTIME_DIRECTORY").map_or_else(
+        // A name that nobody else on this machine can have made before.
+        || std::env::temp_dir().join(format!("lianmai-{:016x}", rand::random::<u64>())),
+        PathBuf::from,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, ConfigError, Layer, Origin, PlaneChoice};
+    use clap::Parser;
+    use std::net::SocketAddr;
+
+    fn config(arguments: &[&str]) -> Result<Config, ConfigError> {
+        let mut all = vec!["lianmai-edge"];
+        all.extend_from_slice(arguments);
+        Config::from_layers(Layer::try_parse_from(all).expect("flags parse"))
+    }
+
+    fn refusal(arguments: &[&str]) -> String {
+        config(arguments).expect_err("must be refused").to_string()
+    }
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().expect("temporary file");
+        std::fs::write(file.path(), text).expect("written");
+        file
+    }
+
+    #[test]
+    fn nothing_said_means_loopback_and_the_embedded_origin() {
+        let config = config(&[]).expect("defaults");
+        assert_eq!(
+            config.http,
+            "127.0.0.1:8443".parse::<SocketAddr>().expect("address")
+        );
+        assert_eq!(
+            config.media,
+            "127.0.0.1:8444".parse::<SocketAddr>().expect("address")
+        );
+        assert_eq!(
+            config.advertise,
+            ["127.0.0.1".parse::<std::net::IpAddr>().expect("address")]
+        );
+        assert_eq!(config.rtmp_targets, ["rtmp://127.0.0.1:1935/live/{room}"]);
+        assert_eq!(config.plane, PlaneChoice::Auto);
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
+        let file = file("http = \"127.0.0.1:1000\"\nmedia = \"127.0.0.1:1001\"\n");
+        let path = file.path().to_str().expect("utf-8");
+        let config = config(&["--config", path, "--http", "127.0.0.1:2000"]).expect("good");
+        assert_eq!((config.http.port(), config.media.port()), (2000, 1001));
+    }
+
+    #[test]
+    fn a_wrong_value_in_the_file_is_an_error_that_names_the_key() {
+        let file = file("canvas = \"wide\"\n");
+        let error = refusal(&["--config", file.path().to_str().expect("utf-8")]);
+        assert!(
+            error.contains("canvas") && error.contains("1280x720@30"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_in_the_file_is_an_error_that_names_it() {
+        let file = file("htpp = \"127.0.0.1:1\"\n");
+        let error = refusal(&["--config", file.path().to_str().expect("utf-8")]);
+        assert!(error.contains("htpp"), "{error}");
+    }
+
+    #[test]
+    fn a_listener_beyond_loopback_needs_open() {
+        for key in ["http", "media", "origin"] {
+            let error = refusal(&[&format!("--{key}"), "192.0.2.1:9000"]);
+            assert!(error.starts_with(key) && error.contains("--open"), "{error}");
+        }
+        assert!(config(&["--http", "192.0.2.1:9000", "--open"]).is_ok());
+    }
+
+    #[test]
+    fn a_target_that_is_no_rtmp_url_is_refused_by_name() {
+        assert!(refusal(&["--rtmp-target", "ftp://cdn/x"]).starts_with("rtmp-target"));
+    }
+
+    #[test]
+    fn without_origin_and_targets_the_mix_goes_nowhere() {
+        let config = config(&["--origin", "off"]).expect("good");
+        assert_eq!((config.origin, config.rtmp_targets.len()), (Origin::Off, 0));
+    }
+
+    #[test]
+    fn the_kernel_plane_is_refused_with_a_reason() {
+        assert!(refusal(&["--plane", "kernel"]).contains("not built yet"));
+    }
+
+    #[test]
+    fn a_bitrate_out_of_range_is_refused_by_name() {
+        assert!(refusal(&["--mix-video-bitrate", "12"]).starts_with("mix-video-bitrate"));
+    }
+}

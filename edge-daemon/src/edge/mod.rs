@@ -1,0 +1,272 @@
+//! The one task that owns all state: rooms, sessions, mixers. Everybody else sends it messages.
+
+mod media;
+mod metrics;
+mod mix;
+mod overview;
+
+pub(crate) use media::MediaSetup;
+pub(crate) use metrics::Metrics;
+pub(crate) use mix::MixSetup;
+
+use crate::handle::{EdgeError, EdgeHandle, Request, Resource, SocketOutput};
+use lianmai_plane::Event as PlaneEvent;
+use lianmai_room::{ConnectionId, EndpointLoss, Limits, Output, Signalling, WhipSession};
+use lianmai_webrtc::{LostReason, TransportEvent};
+use media::Media;
+use mix::Mixes;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::time::sleep_until;
+use tokio_util::sync::CancellationToken;
+
+/// Requests that wait for the task; senders wait when it is full.
+const REQUESTS: usize = 1024;
+
+/// How often the task wakes when nothing is due.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// The task's state.
+pub(crate) struct Edge {
+    signalling: Signalling,
+    media: Media,
+    mixes: Mixes,
+    sockets: BTreeMap<ConnectionId, mpsc::Sender<SocketOutput>>,
+    requests: mpsc::Receiver<Request>,
+    started: Instant,
+    metrics: Metrics,
+}
+
+/// Where the task hears of media.
+pub(crate) struct Events {
+    /// ICE and DTLS.
+    pub(crate) transport: mpsc::Receiver<TransportEvent>,
+    /// The data plane.
+    pub(crate) plane: mpsc::Receiver<PlaneEvent>,
+}
+
+impl Edge {
+    /// An edge without rooms, and the handle by which the HTTP side reaches it.
+    pub(crate) fn new(
+        media: MediaSetup,
+        mixes: MixSetup,
+        metrics: Metrics,
+        seed: [u8; 32],
+    ) -> (Self, EdgeHandle) {
+        let (sender, requests) = mpsc::channel(REQUESTS);
+        let edge = Self {
+            signalling: Signalling::new(Limits::default(), seed),
+            mixes: Mixes::new(mixes, media.plane.clone(), &metrics),
+            media: Media::new(media, metrics.endpoints.clone()),
+            sockets: BTreeMap::new(),
+            requests,
+            started: Instant::now(),
+            metrics,
+        };
+        (edge, EdgeHandle::new(sender))
+    }
+
+    /// Serves until `shutdown`, then takes leave of everybody and waits for the mixers to finish.
+    pub(crate) async fn run(mut self, mut events: Events, shutdown: CancellationToken) {
+        loop {
+            let due = self
+                .signalling
+                .next_timeout()
+                .unwrap_or_else(|| Instant::now() + IDLE);
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                Some(request) = self.requests.recv() => self.serve(request),
+                Some(event) = events.transport.recv() => self.transport(event),
+                Some(event) = events.plane.recv() => self.plane(&event),
+                () = sleep_until(due.into()) => self.signalling.handle_timeout(Instant::now(), &mut self.media),
+            }
+            self.carry_out();
+        }
+        self.signalling.shutdown(&mut self.media);
+        self.carry_out();
+        self.mixes.finish().await;
+    }
+
+    fn serve(&mut self, request: Request) {
+        let now = Instant::now();
+        let Self {
+            signalling, media, ..
+        } = self;
+        match request {
+            Request::SocketOpened { output, reply } => {
+                let connection = signalling.connection_opened(now);
+                self.sockets.insert(connection, output);
+                // Whoever no longer waits has closed its socket, and will say so.
+                let _ = reply.send(connection);
+            }
+            Request::SocketText { connection, text } => {
+                signalling.connection_text(now, connection, &text, media);
+            }
+            Request::SocketClosed { connection } => self.forget_socket(now, connection),
+            Request::WhipPublish {
+                room,
+                user,
+                offer,
+                reply,
+            } => {
+                respond(
+                    reply,
+                    signalling
+                        .whip_publish(now, &room, &user, &offer, media)
+                        .map(resource),
+                );
+            }
+            Request::WhepSubscribe {
+                room,
+                user,
+                offer,
+                reply,
+            } => {
+                respond(
+                    reply,
+                    signalling
+                        .whep_subscribe(now, &room, &user, &offer, media)
+                        .map(resource),
+                );
+            }
+            Request::Patch {
+                resource,
+                if_match,
+                fragment,
+                reply,
+            } => {
+                respond(
+                    reply,
+                    signalling.patch(resource, if_match.as_deref(), &fragment, media),
+                );
+            }
+            Request::Delete { resource, reply } => respond(reply, signalling.delete(resource, media)),
+            Request::Rooms { reply } => self.show_rooms(reply),
+            Request::Stats { reply } => self.show_stats(reply),
+            Request::Kick { room, user, reply } => respond(reply, signalling.kick(&room, &user, media)),
+            Request::CloseRoom { room, reply } => respond(reply, signalling.close_room(&room, media)),
+            Request::Mute {
+                room,
+                user,
+                audio,
+                reply,
+            } => {
+                let publication = signalling.publication(&room, &user);
+                respond(
+                    reply,
+                    publication.map(|source| self.mixes.mute(&room, source, audio)),
+                );
+            }
+        }
+    }
+
+    fn transport(&mut self, event: TransportEvent) {
+        let Some((endpoint, reason)) = self.media.transport(event) else {
+            return;
+        };
+        tracing::info!(%endpoint, reason = reason.as_str(), "endpoint lost");
+        self.signalling
+            .endpoint_lost(endpoint, loss(reason), &mut self.media);
+    }
+
+    fn plane(&mut self, event: &PlaneEvent) {
+        match *event {
+            PlaneEvent::MediaStarted { endpoint } => tracing::info!(%endpoint, "media flows"),
+            PlaneEvent::Alive { endpoint } => self.media.alive(endpoint),
+            PlaneEvent::AudioLevel {
+                source,
+                level,
+                speaking,
+            } => {
+                self.signalling.set_speaking(source, level, speaking);
+            }
+        }
+    }
+
+    /// Does what the rooms want done.
+    fn carry_out(&mut self) {
+        while let Some(output) = self.signalling.poll_output() {
+            match output {
+                Output::Text { connection, text } => self.send(connection, SocketOutput::Text(text)),
+                Output::Close { connection } => {
+                    self.send(connection, SocketOutput::Close);
+                    self.sockets.remove(&connection);
+                }
+                Output::RoomOpened { room } => {
+                    tracing::info!(%room, "room opened");
+                    self.metrics.rooms.inc();
+                }
+                Output::RoomClosed { room } => {
+                    tracing::info!(%room, "room closed");
+                    self.metrics.rooms.dec();
+                    self.mixes.close(room.as_str());
+                }
+                Output::Joined { room, user } => {
+                    tracing::info!(%room, %user, "joined");
+                    self.metrics.participants.inc();
+                }
+                Output::Left { room, user } => {
+                    tracing::info!(%room, %user, "left");
+                    self.metrics.participants.dec();
+                }
+                Output::Published { room, user, endpoint } => {
+                    self.mixes.add(
+                        room.as_str(),
+                        user.as_str(),
+                        endpoint,
+                        self.media.tracks(endpoint),
+                    );
+                }
+                Output::Unpublished { room, endpoint, .. } => self.mixes.remove(room.as_str(), endpoint),
+                Output::ResourceEnded { resource } => tracing::debug!(?resource, "session ended"),
+            }
+        }
+        self.metrics.show(self.signalling.counters());
+    }
+
+    /// A client that lets its queue fill up reads nothing any more: it is closed like one that went away.
+    fn send(&mut self, connection: ConnectionId, output: SocketOutput) {
+        let Some(socket) = self.sockets.get(&connection) else {
+            return;
+        };
+        if socket.try_send(output).is_err() {
+            tracing::warn!(%connection, "WebSocket does not read; closing it");
+            self.forget_socket(Instant::now(), connection);
+        }
+    }
+
+    fn forget_socket(&mut self, now: Instant, connection: ConnectionId) {
+        self.sockets.remove(&connection);
+        self.signalling.connection_closed(now, connection);
+    }
+}
+
+fn respond<T, E: Into<EdgeError>>(
+    reply: tokio::sync::oneshot::Sender<Result<T, EdgeError>>,
+    result: Result<T, E>,
+) {
+    // A client that went away does not want its answer.
+    let _ = reply.send(result.map_err(Into::into));
+}
+
+fn resource(session: WhipSession) -> Resource {
+    Resource {
+        id: session.resource,
+        answer: session.answer,
+        etag: session.etag,
+    }
+}
+
+/// In the terms of the rooms' notifications.
+const fn loss(reason: LostReason) -> EndpointLoss {
+    match reason {
+        LostReason::NeverConnected => EndpointLoss::IceFailed,
+        LostReason::ConsentExpired => EndpointLoss::ConsentExpired,
+        LostReason::HandshakeTimeout
+        | LostReason::HandshakeFailed
+        | LostReason::FingerprintMismatch
+        | LostReason::NoSrtpProfile => EndpointLoss::DtlsFailed,
+        LostReason::PeerClosed => EndpointLoss::PeerClosed,
+    }
+}

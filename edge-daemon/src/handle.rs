@@ -1,0 +1,233 @@
+//! How the HTTP side speaks to the edge: every call is one message to the task that owns all state.
+
+pub(crate) use lianmai_room::Patched;
+
+use crate::view::{RoomView, StatsView};
+use lianmai_room::{ConnectionId, ResourceError, ResourceId, RoomError};
+use tokio::sync::{mpsc, oneshot};
+
+/// What a WebSocket connection is told to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SocketOutput {
+    /// Send this text frame.
+    Text(String),
+    /// Close the WebSocket.
+    Close,
+}
+
+/// A WHIP or WHEP session as its creator sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Resource {
+    /// Part of the session's URL; unguessable.
+    pub(crate) id: ResourceId,
+    /// The SDP answer.
+    pub(crate) answer: String,
+    /// The entity tag of the current ICE session (RFC 9725 §4.3.1), without quotes.
+    pub(crate) etag: String,
+}
+
+/// Why a request cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EdgeError {
+    /// The rooms refused it.
+    #[error(transparent)]
+    Room(#[from] RoomError),
+    /// A WHIP or WHEP session refused it.
+    #[error(transparent)]
+    Resource(#[from] ResourceError),
+    /// The edge is shutting down.
+    #[error("the edge is shutting down")]
+    ShuttingDown,
+}
+
+/// One message to the edge.
+#[derive(Debug)]
+pub(crate) enum Request {
+    SocketOpened {
+        output: mpsc::Sender<SocketOutput>,
+        reply: oneshot::Sender<ConnectionId>,
+    },
+    SocketText {
+        connection: ConnectionId,
+        text: String,
+    },
+    SocketClosed {
+        connection: ConnectionId,
+    },
+    WhipPublish {
+        room: String,
+        user: String,
+        offer: String,
+        reply: Reply<Resource>,
+    },
+    WhepSubscribe {
+        room: String,
+        user: String,
+        offer: String,
+        reply: Reply<Resource>,
+    },
+    Patch {
+        resource: ResourceId,
+        if_match: Option<String>,
+        fragment: String,
+        reply: Reply<Patched>,
+    },
+    Delete {
+        resource: ResourceId,
+        reply: Reply<()>,
+    },
+    Rooms {
+        reply: Reply<Vec<RoomView>>,
+    },
+    Stats {
+        reply: Reply<StatsView>,
+    },
+    Kick {
+        room: String,
+        user: String,
+        reply: Reply<()>,
+    },
+    CloseRoom {
+        room: String,
+        reply: Reply<()>,
+    },
+    Mute {
+        room: String,
+        user: String,
+        audio: bool,
+        reply: Reply<()>,
+    },
+}
+
+type Reply<T> = oneshot::Sender<Result<T, EdgeError>>;
+
+/// A cheap handle; clones reach the same edge.
+#[derive(Clone, Debug)]
+pub(crate) struct EdgeHandle {
+    requests: mpsc::Sender<Request>,
+}
+
+impl EdgeHandle {
+    pub(crate) const fn new(requests: mpsc::Sender<Request>) -> Self {
+        Self { requests }
+    }
+
+    /// A WebSocket opened on `/room`. What the edge says to it comes out of the receiver, in order; a receiver
+    /// that stays full is dropped and the connection closed.
+    pub(crate) async fn socket_opened(
+        &self,
+    ) -> Result<(ConnectionId, mpsc::Receiver<SocketOutput>), EdgeError> {
+        const QUEUE: usize = 256;
+        let (output, receiver) = mpsc::channel(QUEUE);
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::SocketOpened { output, reply }).await?;
+        Ok((answer.await.map_err(|_| EdgeError::ShuttingDown)?, receiver))
+    }
+
+    /// A text frame came in.
+    pub(crate) async fn socket_text(&self, connection: ConnectionId, text: String) -> Result<(), EdgeError> {
+        self.send(Request::SocketText { connection, text }).await
+    }
+
+    /// The WebSocket is gone, for whatever reason.
+    pub(crate) async fn socket_closed(&self, connection: ConnectionId) -> Result<(), EdgeError> {
+        self.send(Request::SocketClosed { connection }).await
+    }
+
+    /// WHIP: `user` joins `room` and publishes.
+    pub(crate) async fn whip_publish(
+        &self,
+        room: String,
+        user: String,
+        offer: String,
+    ) -> Result<Resource, EdgeError> {
+        self.ask(|reply| Request::WhipPublish {
+            room,
+            user,
+            offer,
+            reply,
+        })
+        .await
+    }
+
+    /// WHEP: receive what `user` publishes in `room`, without being a participant.
+    pub(crate) async fn whep_subscribe(
+        &self,
+        room: String,
+        user: String,
+        offer: String,
+    ) -> Result<Resource, EdgeError> {
+        self.ask(|reply| Request::WhepSubscribe {
+            room,
+            user,
+            offer,
+            reply,
+        })
+        .await
+    }
+
+    /// Trickle candidates or restart ICE (RFC 9725 §4.3).
+    pub(crate) async fn patch(
+        &self,
+        resource: ResourceId,
+        if_match: Option<String>,
+        fragment: String,
+    ) -> Result<Patched, EdgeError> {
+        self.ask(|reply| Request::Patch {
+            resource,
+            if_match,
+            fragment,
+            reply,
+        })
+        .await
+    }
+
+    /// End a WHIP or WHEP session.
+    pub(crate) async fn delete(&self, resource: ResourceId) -> Result<(), EdgeError> {
+        self.ask(|reply| Request::Delete { resource, reply }).await
+    }
+
+    /// Every room with its participants, streams and mixer.
+    pub(crate) async fn rooms(&self) -> Result<Vec<RoomView>, EdgeError> {
+        self.ask(|reply| Request::Rooms { reply }).await
+    }
+
+    /// Totals and the time through the daemon.
+    pub(crate) async fn stats(&self) -> Result<StatsView, EdgeError> {
+        self.ask(|reply| Request::Stats { reply }).await
+    }
+
+    /// Evict a participant.
+    pub(crate) async fn kick(&self, room: String, user: String) -> Result<(), EdgeError> {
+        self.ask(|reply| Request::Kick { room, user, reply }).await
+    }
+
+    /// Close a room and evict everybody in it.
+    pub(crate) async fn close_room(&self, room: String) -> Result<(), EdgeError> {
+        self.ask(|reply| Request::CloseRoom { room, reply }).await
+    }
+
+    /// Take a participant's sound out of the mix, or bring it back.
+    pub(crate) async fn mute(&self, room: String, user: String, audio: bool) -> Result<(), EdgeError> {
+        self.ask(|reply| Request::Mute {
+            room,
+            user,
+            audio,
+            reply,
+        })
+        .await
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, EdgeError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(request(reply)).await?;
+        answer.await.map_err(|_| EdgeError::ShuttingDown)?
+    }
+
+    async fn send(&self, request: Request) -> Result<(), EdgeError> {
+        self.requests
+            .send(request)
+            .await
+            .map_err(|_| EdgeError::ShuttingDown)
+    }
+}

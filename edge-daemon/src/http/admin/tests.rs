@@ -1,0 +1,211 @@
+use crate::http::AdminAccess;
+use crate::http::testing::{FakeEdge, ask};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode};
+use serde_json::Value;
+use std::net::SocketAddr;
+
+fn from(peer: &str, admin: AdminAccess) -> (FakeEdge, Router) {
+    let fake = FakeEdge::start();
+    let peer: SocketAddr = peer.parse().expect("an address");
+    let router = fake
+        .router(admin)
+        .layer(axum::Extension(axum::extract::ConnectInfo(peer)));
+    (fake, router)
+}
+
+fn local() -> (FakeEdge, Router) {
+    from("127.0.0.1:5000", AdminAccess::Loopback)
+}
+
+async fn get(router: &Router, path: &str) -> (StatusCode, Value) {
+    let answer = ask(router, Request::get(path), Body::empty()).await;
+    (answer.status, serde_json::from_str(&answer.body).expect("JSON"))
+}
+
+#[tokio::test]
+async fn rooms_are_shown_whole_and_one_by_one() {
+    let (_fake, router) = local();
+    let (status, rooms) = get(&router, "/api/v1/rooms").await;
+    assert_eq!(
+        (status, &rooms[0]["name"]),
+        (StatusCode::OK, &Value::from("show"))
+    );
+    let (_, room) = get(&router, "/api/v1/rooms/show").await;
+    assert_eq!(
+        (&room, &room["participants"][0]["name"]),
+        (&rooms[0], &Value::from("alice"))
+    );
+    let (_, mixer) = get(&router, "/api/v1/rooms/show/mixer").await;
+    assert_eq!(mixer["pid"], 7);
+    let (_, stats) = get(&router, "/api/v1/stats").await;
+    assert_eq!(stats["transit_us"]["p999"], 5);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_404() {
+    let (_fake, router) = local();
+    for path in [
+        "/api/v1/rooms/none",
+        "/api/v1/rooms/none/mixer",
+        "/api/v1/nothing",
+        "/nothing",
+    ] {
+        let (status, body) = get(&router, path).await;
+        assert_eq!(
+            (status, &body["error"]["code"]),
+            (StatusCode::NOT_FOUND, &Value::from("not_found")),
+            "{path}"
+        );
+    }
+    let absent = ask(
+        &router,
+        Request::delete("/api/v1/rooms/show/participants/bob"),
+        Body::empty(),
+    )
+    .await;
+    assert_eq!(
+        (absent.status, absent.error()),
+        (StatusCode::NOT_FOUND, "user_not_found".into())
+    );
+    let closed = ask(&router, Request::delete("/api/v1/rooms/none"), Body::empty()).await;
+    assert_eq!(
+        (closed.status, closed.error()),
+        (StatusCode::NOT_FOUND, "room_not_found".into())
+    );
+}
+
+#[tokio::test]
+async fn participants_are_kicked_and_muted_and_rooms_closed() {
+    let (mut fake, router) = local();
+    let kick = ask(
+        &router,
+        Request::delete("/api/v1/rooms/show/participants/alice"),
+        Body::empty(),
+    )
+    .await;
+    assert_eq!(
+        (kick.status, fake.next().await),
+        (StatusCode::NO_CONTENT, "kick show alice".into())
+    );
+    let mute =
+        Request::put("/api/v1/rooms/show/participants/alice/mute").header("content-type", "application/json");
+    let mute = ask(&router, mute, r#"{"audio": true}"#).await;
+    assert_eq!(
+        (mute.status, fake.next().await),
+        (StatusCode::NO_CONTENT, "mute show alice true".into())
+    );
+    let close = ask(&router, Request::delete("/api/v1/rooms/show"), Body::empty()).await;
+    assert_eq!(
+        (close.status, fake.next().await),
+        (StatusCode::NO_CONTENT, "close show".into())
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_body_says_what_is_wrong() {
+    let (_fake, router) = local();
+    let put = || Request::put("/api/v1/rooms/show/participants/alice/mute");
+    let typed = || put().header("content-type", "application/json");
+    let cases = [
+        (
+            ask(&router, put(), r#"{"audio": true}"#).await,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ),
+        (ask(&router, typed(), "{").await, StatusCode::BAD_REQUEST),
+        (
+            ask(&router, typed(), r#"{"audio": 1}"#).await,
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+        (
+            ask(&router, typed(), r#"{"audio": true, "vidoe": true}"#).await,
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+    ];
+    for (answer, status) in cases {
+        assert_eq!((answer.status, answer.error()), (status, "bad_json".into()));
+    }
+}
+
+#[tokio::test]
+async fn strangers_are_kept_out_unless_the_api_is_open() {
+    let requests = [
+        (Method::GET, "/api/v1/rooms"),
+        (Method::DELETE, "/api/v1/rooms/show"),
+        (Method::DELETE, "/api/v1/rooms/show/participants/alice"),
+        (Method::GET, "/api/v1/stats"),
+        (Method::GET, "/close?room=show"),
+    ];
+    let (_fake, closed) = from("192.0.2.7:5000", AdminAccess::Loopback);
+    let (_fake_too, open) = from("192.0.2.7:5000", AdminAccess::Anyone);
+    for (method, path) in requests {
+        let request = || Request::builder().method(&method).uri(path);
+        let refused = ask(&closed, request(), Body::empty()).await;
+        assert_eq!(
+            (refused.status, refused.error()),
+            (StatusCode::FORBIDDEN, "loopback_only".into()),
+            "{path}"
+        );
+        assert!(
+            ask(&open, request(), Body::empty()).await.status.is_success(),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn loopback_is_loopback_in_ipv6_and_mapped_too() {
+    for peer in ["[::1]:5000", "[::ffff:127.0.0.1]:5000"] {
+        let (_fake, router) = from(peer, AdminAccess::Loopback);
+        assert_eq!(get(&router, "/api/v1/rooms").await.0, StatusCode::OK, "{peer}");
+    }
+}
+
+/// Another site's page could otherwise kick people through a visitor's browser.
+#[tokio::test]
+async fn pages_of_other_origins_get_no_consent() {
+    let (_fake, router) = local();
+    let preflight = Request::builder()
+        .method(Method::OPTIONS)
+        .uri("/api/v1/rooms/show")
+        .header("origin", "https://example.com")
+        .header("access-control-request-method", "DELETE");
+    let answer = ask(&router, preflight, Body::empty()).await;
+    assert_eq!(
+        (answer.status, answer.header("access-control-allow-origin")),
+        (StatusCode::METHOD_NOT_ALLOWED, "")
+    );
+}
+
+#[tokio::test]
+async fn the_document_describes_every_route_and_every_type_it_names() {
+    let (_fake, router) = local();
+    let (_, document) = get(&router, "/api/v1/openapi.json").await;
+    let paths = document["paths"].as_object().expect("paths");
+    let names: Vec<&str> = paths.keys().map(String::as_str).collect();
+    let expected = [
+        "/api/v1/rooms",
+        "/api/v1/rooms/{room}",
+        "/api/v1/rooms/{room}/mixer",
+        "/api/v1/rooms/{room}/participants/{user}",
+        "/api/v1/rooms/{room}/participants/{user}/mute",
+        "/api/v1/stats",
+    ];
+    assert_eq!(names, expected);
+    let text = document.to_string();
+    for reference in text.split("#/components/schemas/").skip(1) {
+        let name = reference.split('"').next().expect("a name");
+        assert!(
+            document["components"]["schemas"][name].is_object(),
+            "{name} is not described"
+        );
+    }
+}
+
+#[tokio::test]
+async fn without_a_peer_address_nobody_is_local() {
+    let fake = FakeEdge::start();
+    let router = fake.router(AdminAccess::Loopback);
+    assert_eq!(get(&router, "/api/v1/rooms").await.0, StatusCode::FORBIDDEN);
+}

@@ -1,0 +1,341 @@
+//! An edge for the tests of the routes: it answers by simple rules and tells what it was asked.
+
+use super::metrics::Metrics;
+use super::routes::{self, Shared};
+use super::{AdminAccess, FlvStream, LiveStreams, Services};
+use crate::handle::{EdgeError, EdgeHandle, Patched, Request, Resource, SocketOutput};
+use crate::view::{MixerView, ParticipantView, RoomView, StatsView, TransitView};
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::{HeaderMap, StatusCode, request};
+use futures_core::Stream;
+use lianmai_room::{
+    ConnectionId, Limits, MediaError, ResourceError, ResourceId, RoomError, RoomName, Signalling, UserName,
+};
+use prometheus_client::registry::Registry;
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+use tokio::sync::{mpsc, watch};
+use tower::ServiceExt;
+
+/// The id of every session that the fake edge makes.
+pub(super) const SESSION: &str = "0123456789abcdef0123456789abcdef";
+/// The entity tag of its first ICE session.
+pub(super) const ETAG: &str = "tag-1";
+
+/// The handle, and what came through it.
+pub(super) struct FakeEdge {
+    pub(super) edge: EdgeHandle,
+    pub(super) seen: mpsc::UnboundedReceiver<String>,
+}
+
+impl FakeEdge {
+    pub(super) fn start() -> Self {
+        let (requests, mut inbox) = mpsc::channel(16);
+        let (seen, told) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            let mut rules = Rules {
+                seen,
+                sockets: BTreeMap::new(),
+                ids: Signalling::new(Limits::default(), [1; 32]),
+            };
+            while let Some(request) = inbox.recv().await {
+                rules.answer(request);
+            }
+        });
+        Self {
+            edge: EdgeHandle::new(requests),
+            seen: told,
+        }
+    }
+
+    pub(super) async fn next(&mut self) -> String {
+        self.seen.recv().await.expect("the edge lives")
+    }
+
+    pub(super) fn services(&self) -> Services {
+        let mut registry = Registry::default();
+        let metrics = Metrics::new(&mut registry);
+        Services {
+            edge: self.edge.clone(),
+            live: Arc::new(OneStream),
+            registry: Arc::new(registry),
+            metrics,
+        }
+    }
+
+    pub(super) fn router(&self, admin: AdminAccess) -> Router {
+        let (_, closing) = watch::channel(false);
+        routes::router(Shared::new(self.services(), admin, closing))
+    }
+}
+
+struct Rules {
+    seen: mpsc::UnboundedSender<String>,
+    sockets: BTreeMap<ConnectionId, mpsc::Sender<SocketOutput>>,
+    ids: Signalling,
+}
+
+impl Rules {
+    fn answer(&mut self, request: Request) {
+        match request {
+            Request::SocketOpened { output, reply } => {
+                let id = self.ids.connection_opened(Instant::now());
+                self.sockets.insert(id, output);
+                let _ = reply.send(id);
+            }
+            Request::SocketText { connection, text } => self.text(connection, &text),
+            Request::SocketClosed { connection } => {
+                self.sockets.remove(&connection);
+                self.tell("closed".to_owned());
+            }
+            Request::WhipPublish {
+                room,
+                user,
+                offer,
+                reply,
+            } => {
+                self.tell(format!("publish {room} {user} {offer}"));
+                let _ = reply.send(session(&room, &user, &offer));
+            }
+            Request::WhepSubscribe {
+                room,
+                user,
+                offer,
+                reply,
+            } => {
+                self.tell(format!("subscribe {room} {user} {offer}"));
+                let _ = reply.send(session(&room, &user, &offer));
+            }
+            Request::Patch {
+                resource,
+                if_match,
+                fragment,
+                reply,
+            } => {
+                self.tell(format!("patch {resource} {if_match:?} {fragment}"));
+                let _ = reply.send(patched(resource, if_match.as_deref()));
+            }
+            Request::Delete { resource, reply } => {
+                self.tell(format!("delete {resource}"));
+                let _ = reply.send(known(resource));
+            }
+            Request::Rooms { reply } => drop(reply.send(Ok(vec![room()]))),
+            Request::Stats { reply } => drop(reply.send(Ok(stats()))),
+            Request::Kick { room, user, reply } => {
+                self.tell(format!("kick {room} {user}"));
+                let _ = reply.send(present(&room, &user));
+            }
+            Request::CloseRoom { room, reply } => {
+                self.tell(format!("close {room}"));
+                let _ = reply.send(present(&room, "alice"));
+            }
+            Request::Mute {
+                room,
+                user,
+                audio,
+                reply,
+            } => {
+                self.tell(format!("mute {room} {user} {audio}"));
+                let _ = reply.send(present(&room, &user));
+            }
+        }
+    }
+
+    /// `bye` closes, `drop` forgets the socket as an edge does whose queue is full, `never` gets no reply, everything
+    /// else comes back.
+    fn text(&mut self, connection: ConnectionId, text: &str) {
+        self.tell(format!("text {}", text.len()));
+        let output = match text {
+            "bye" => SocketOutput::Close,
+            "drop" => return drop(self.sockets.remove(&connection)),
+            text => SocketOutput::Text(text.to_owned()),
+        };
+        if let Some(socket) = self.sockets.get(&connection) {
+            let _ = socket.try_send(output);
+        }
+    }
+
+    fn tell(&self, what: String) {
+        let _ = self.seen.send(what);
+    }
+}
+
+fn name(text: &str) -> UserName {
+    UserName::new(text).expect("a name")
+}
+
+fn room_name(text: &str) -> RoomName {
+    RoomName::new(text).expect("a name")
+}
+
+fn session(room: &str, user: &str, offer: &str) -> Result<Resource, EdgeError> {
+    let room = room_name(room);
+    Err(EdgeError::Room(match (user, offer) {
+        ("taken", _) => RoomError::UserExists {
+            user: name(user),
+            room,
+        },
+        ("silent", _) => RoomError::NotStreaming {
+            user: name(user),
+            room,
+        },
+        ("absent", _) => RoomError::UserNotFound {
+            user: user.to_owned(),
+            room,
+        },
+        ("late", _) => RoomError::TooManyResources { limit: 1 },
+        (_, "nonsense") => RoomError::Media(MediaError::Sdp("no media section".to_owned())),
+        (_, _) => {
+            let id = SESSION.parse().expect("an id");
+            return Ok(Resource {
+                id,
+                answer: "v=0 answer".to_owned(),
+                etag: ETAG.to_owned(),
+            });
+        }
+    }))
+}
+
+fn patched(resource: ResourceId, if_match: Option<&str>) -> Result<Patched, EdgeError> {
+    known(resource)?;
+    match if_match {
+        Some("\"tag-1\"") => Ok(Patched::Trickled),
+        Some("*") => Ok(Patched::Restarted {
+            fragment: "a=ice-ufrag:new".to_owned(),
+            etag: "tag-2".to_owned(),
+        }),
+        _ => Err(ResourceError::EtagMismatch {
+            current: ETAG.to_owned(),
+        }
+        .into()),
+    }
+}
+
+fn known(resource: ResourceId) -> Result<(), EdgeError> {
+    if resource.to_string() == SESSION {
+        Ok(())
+    } else {
+        Err(ResourceError::NotFound.into())
+    }
+}
+
+fn present(room: &str, user: &str) -> Result<(), EdgeError> {
+    Err(EdgeError::Room(match (room, user) {
+        ("show", "alice") => return Ok(()),
+        ("show", _) => RoomError::UserNotFound {
+            user: user.to_owned(),
+            room: room_name(room),
+        },
+        (_, _) => RoomError::RoomNotFound {
+            room: room.to_owned(),
+        },
+    }))
+}
+
+fn room() -> RoomView {
+    let alice = ParticipantView {
+        name: "alice".to_owned(),
+        via: "kurento".to_owned(),
+        speaking: true,
+        audio_level: Some(-30),
+        publishes: None,
+        receives: Vec::new(),
+    };
+    let mixer = MixerView {
+        state: "running".to_owned(),
+        pid: Some(7),
+        restarts: 0,
+        targets: Vec::new(),
+        stats: None,
+    };
+    RoomView {
+        name: "show".to_owned(),
+        age_seconds: 3,
+        participants: vec![alice],
+        mixer: Some(mixer),
+    }
+}
+
+fn stats() -> StatsView {
+    let transit_us = TransitView {
+        count: 1,
+        p50: 2,
+        p90: 3,
+        p99: 4,
+        p999: 5,
+        max: 6,
+    };
+    StatsView {
+        plane: "userspace".to_owned(),
+        uptime_seconds: 1,
+        rooms: 1,
+        participants: 1,
+        endpoints: 0,
+        packets_in: 0,
+        packets_out: 0,
+        transit_us,
+    }
+}
+
+/// One stream, `show`, of two pieces.
+struct OneStream;
+
+impl LiveStreams for OneStream {
+    fn subscribe(&self, name: &str) -> Option<FlvStream> {
+        (name == "show").then(|| Box::pin(Pieces(vec!["FLV", "tags"].into_iter())) as FlvStream)
+    }
+}
+
+struct Pieces(std::vec::IntoIter<&'static str>);
+
+impl Stream for Pieces {
+    type Item = Bytes;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        Poll::Ready(self.0.next().map(Bytes::from))
+    }
+}
+
+/// An answer, read to its end.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: String,
+}
+
+impl Answer {
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().expect("text"))
+    }
+
+    /// The code of a refusal; panics if the body is none.
+    pub(super) fn error(&self) -> String {
+        let body: serde_json::Value = serde_json::from_str(&self.body).expect("JSON");
+        assert!(
+            body["error"]["message"]
+                .as_str()
+                .is_some_and(|message| !message.is_empty()),
+            "{body}"
+        );
+        body["error"]["code"].as_str().expect("a code").to_owned()
+    }
+}
+
+/// Sends one request through the routes without a socket.
+pub(super) async fn ask(router: &Router, request: request::Builder, body: impl Into<Body>) -> Answer {
+    let request = request.body(body.into()).expect("a request");
+    let response = router.clone().oneshot(request).await.expect("infallible");
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, 1 << 20).await.expect("a body");
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body: String::from_utf8(body.into()).expect("text"),
+    }
+}

@@ -1,0 +1,56 @@
+//! The edge daemon: `lianmai-edge --help`.
+#![forbid(unsafe_code)]
+
+mod command;
+mod config;
+mod edge;
+mod handle;
+mod http;
+mod live;
+mod mixers;
+mod start;
+mod view;
+
+use config::Config;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let config = match Config::load() {
+        Ok(config) => config,
+        Err(error) => return failed(&error),
+    };
+    if let Err(error) = log(&config.log) {
+        return failed(&error);
+    }
+    if config.check {
+        println!("the configuration is good");
+        return ExitCode::SUCCESS;
+    }
+    match start::run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&format_args!("{error:#}")),
+    }
+}
+
+fn log(filter: &str) -> Result<(), config::ConfigError> {
+    let filter = EnvFilter::builder()
+        .parse(filter)
+        .map_err(|error| config::ConfigError::Invalid {
+            key: "log",
+            why: format!("{filter:?}: {error}"),
+        })?;
+    let stderr = std::io::stderr;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal())
+        .init();
+    Ok(())
+}
+
+fn failed(error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("lianmai-edge: {error}");
+    ExitCode::FAILURE
+}

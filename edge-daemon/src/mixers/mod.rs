@@ -1,0 +1,94 @@
+//! The mixer processes: one a room, started with its first stream, watched, started again when it dies.
+//!
+//! A mixer that dies takes nothing with it: the talk does not pass through it, and what it must know is kept here
+//! as [`state::Desired`], which every new process is told from the beginning.
+
+mod process;
+mod sockets;
+mod state;
+mod supervisor;
+
+pub(crate) use state::Host;
+
+use crate::view::MixerView;
+use lianmai_mixer_control::Settings;
+use lianmai_plane::PlaneHandle;
+use lianmai_webrtc::EndpointId;
+use prometheus_client::metrics::counter::Counter;
+use state::Order;
+use std::path::PathBuf;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+/// What all mixers of this edge have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct MixerSpec {
+    /// The program.
+    pub(crate) program: PathBuf,
+    /// Each process gets a directory in this one.
+    pub(crate) runtime_dir: PathBuf,
+    /// Log filter of the processes.
+    pub(crate) log: String,
+    /// Counts every start after a failure.
+    pub(crate) restarts: Counter,
+}
+
+/// One room's mixer, whether its process lives at the moment or not.
+#[derive(Debug)]
+pub(crate) struct Mixer {
+    orders: mpsc::UnboundedSender<Order>,
+    view: watch::Receiver<MixerView>,
+    supervisor: JoinHandle<()>,
+}
+
+impl Mixer {
+    /// Starts to supervise a mixer that publishes to `targets`.
+    pub(crate) fn start(
+        spec: MixerSpec,
+        settings: Settings,
+        targets: Vec<String>,
+        plane: PlaneHandle,
+    ) -> Self {
+        // The number of orders is bounded by what people in the room do; the supervisor takes them at once.
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let desired = state::Desired::new(settings, targets);
+        let (view, watcher) = watch::channel(desired.view());
+        let supervisor = tokio::spawn(supervisor::Supervisor::new(spec, desired, inbox, view, plane).run());
+        Self {
+            orders,
+            view: watcher,
+            supervisor,
+        }
+    }
+
+    /// A host is to be in the mix.
+    pub(crate) fn add(&self, host: Host) {
+        self.order(Order::Add(host));
+    }
+
+    /// A stream ended.
+    pub(crate) fn remove(&self, source: EndpointId) {
+        self.order(Order::Remove(source));
+    }
+
+    /// Take a host's sound out of the mix, or bring it back.
+    pub(crate) fn mute(&self, source: EndpointId, audio: bool) {
+        self.order(Order::Mute { source, audio });
+    }
+
+    /// What the process does and last reported.
+    pub(crate) fn view(&self) -> MixerView {
+        self.view.borrow().clone()
+    }
+
+    /// Ends the process gracefully; the join handle finishes when it is gone.
+    pub(crate) fn stop(self) -> JoinHandle<()> {
+        self.order(Order::Stop);
+        self.supervisor
+    }
+
+    fn order(&self, order: Order) {
+        // A supervisor that is gone has been stopped: there is nobody left to tell.
+        let _ = self.orders.send(order);
+    }
+}

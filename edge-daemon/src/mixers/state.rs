@@ -1,0 +1,311 @@
+//! What a room's mixer is meant to do, and what it was last seen doing.
+
+use crate::view::{MixerView, TargetView};
+use lianmai_mixer_control::media::HostId;
+use lianmai_mixer_control::{AudioSource, Settings, TargetId, TargetState, ToMixer, VideoSource};
+use lianmai_rtmp::RtmpUrl;
+use lianmai_webrtc::EndpointId;
+use std::collections::BTreeMap;
+
+/// One publisher as the mix sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Host {
+    /// Its stream.
+    pub(crate) source: EndpointId,
+    /// The name that people see.
+    pub(crate) name: String,
+    /// Its audio.
+    pub(crate) audio: Option<AudioSource>,
+    /// Its video.
+    pub(crate) video: Option<VideoSource>,
+}
+
+/// One change of what the mixer is meant to do.
+#[derive(Debug)]
+pub(super) enum Order {
+    Add(Host),
+    Remove(EndpointId),
+    Mute { source: EndpointId, audio: bool },
+    Stop,
+}
+
+/// What a stream's media is to be done with after an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TapChange {
+    None,
+    Tap(EndpointId, HostId),
+    Untap(EndpointId),
+}
+
+#[derive(Debug)]
+struct Seat {
+    id: HostId,
+    host: Host,
+    muted: bool,
+}
+
+#[derive(Debug)]
+struct Target {
+    id: TargetId,
+    url: String,
+    state: TargetState,
+}
+
+/// Everything that a new mixer process has to be told.
+#[derive(Debug)]
+pub(super) struct Desired {
+    settings: Settings,
+    seats: BTreeMap<EndpointId, Seat>,
+    targets: Vec<Target>,
+    next_host: u32,
+}
+
+impl Desired {
+    pub(super) fn new(settings: Settings, urls: Vec<String>) -> Self {
+        let targets = (0..)
+            .zip(urls)
+            .map(|(id, url)| Target {
+                id: TargetId(id),
+                url,
+                state: TargetState::Connecting,
+            })
+            .collect();
+        Self {
+            settings,
+            seats: BTreeMap::new(),
+            targets,
+            next_host: 0,
+        }
+    }
+
+    /// Takes an order that is not `Stop`; returns what a running process must be told and the plane must do.
+    pub(super) fn apply(&mut self, order: Order) -> (Option<ToMixer>, TapChange) {
+        match order {
+            Order::Add(host) => self.add(host),
+            Order::Remove(source) => match self.seats.remove(&source) {
+                Some(seat) => (
+                    Some(ToMixer::RemoveHost { host: seat.id }),
+                    TapChange::Untap(source),
+                ),
+                None => (None, TapChange::None),
+            },
+            Order::Mute { source, audio } => {
+                let message = self.seats.get_mut(&source).map(|seat| {
+                    seat.muted = audio;
+                    seat.mute_message()
+                });
+                (message, TapChange::None)
+            }
+            Order::Stop => (Some(ToMixer::Shutdown), TapChange::None),
+        }
+    }
+
+    fn add(&mut self, host: Host) -> (Option<ToMixer>, TapChange) {
+        let source = host.source;
+        let id = HostId(self.next_host);
+        self.next_host += 1;
+        let seat = Seat {
+            id,
+            host,
+            muted: false,
+        };
+        let message = seat.add_message();
+        self.seats.insert(source, seat);
+        (Some(message), TapChange::Tap(source, id))
+    }
+
+    /// What a new process is told first.
+    pub(super) fn introduction(&self) -> Vec<ToMixer> {
+        let hosts = self.seats.values().flat_map(|seat| {
+            let muted = seat.muted.then(|| seat.mute_message());
+            std::iter::once(seat.add_message()).chain(muted)
+        });
+        let targets = self.targets.iter().map(|target| ToMixer::AddTarget {
+            id: target.id,
+            url: target.url.clone(),
+        });
+        std::iter::once(ToMixer::Configure(self.settings.clone()))
+            .chain(hosts)
+            .chain(targets)
+            .collect()
+    }
+
+    /// Streams of the mix and what the media socket calls them.
+    pub(super) fn taps(&self) -> Vec<(EndpointId, HostId)> {
+        self.seats
+            .iter()
+            .map(|(source, seat)| (*source, seat.id))
+            .collect()
+    }
+
+    /// The stream behind a host.
+    pub(super) fn source_of(&self, host: HostId) -> Option<EndpointId> {
+        self.seats
+            .iter()
+            .find(|(_, seat)| seat.id == host)
+            .map(|(source, _)| *source)
+    }
+
+    /// Where a target now stands.
+    pub(super) fn set_target(&mut self, id: TargetId, state: TargetState) {
+        if let Some(target) = self.targets.iter_mut().find(|target| target.id == id) {
+            target.state = state;
+        }
+    }
+
+    /// The process is gone, and its connections with it.
+    pub(super) fn forget_process(&mut self) {
+        for target in &mut self.targets {
+            target.state = TargetState::Connecting;
+        }
+    }
+
+    pub(super) fn room(&self) -> &str {
+        &self.settings.room
+    }
+
+    /// The view of a mixer that is about to start.
+    pub(super) fn view(&self) -> MixerView {
+        MixerView {
+            state: "starting".to_owned(),
+            pid: None,
+            restarts: 0,
+            targets: self.target_views(),
+            stats: None,
+        }
+    }
+
+    pub(super) fn target_views(&self) -> Vec<TargetView> {
+        self.targets.iter().map(Target::view).collect()
+    }
+}
+
+impl Seat {
+    fn add_message(&self) -> ToMixer {
+        let Host {
+            name, audio, video, ..
+        } = self.host.clone();
+        ToMixer::AddHost {
+            host: self.id,
+            name,
+            audio,
+            video,
+        }
+    }
+
+    fn mute_message(&self) -> ToMixer {
+        ToMixer::Mute {
+            host: self.id,
+            audio: self.muted,
+        }
+    }
+}
+
+impl Target {
+    fn view(&self) -> TargetView {
+        let (state, reason) = match &self.state {
+            TargetState::Connecting => ("connecting", None),
+            TargetState::Publishing => ("publishing", None),
+            TargetState::Retrying { reason, .. } => ("retrying", Some(reason.clone())),
+        };
+        // Display hides the stream, which is a secret with most CDNs.
+        let url = RtmpUrl::parse(&self.url).map_or_else(|error| error.to_string(), |url| url.to_string());
+        TargetView {
+            url,
+            state: state.to_owned(),
+            reason,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Desired, Host, Order, TapChange};
+    use lianmai_mixer_control::media::HostId;
+    use lianmai_mixer_control::{Canvas, Settings, TargetId, TargetState, ToMixer};
+    use lianmai_webrtc::EndpointId;
+
+    fn desired() -> Desired {
+        let settings = Settings {
+            room: "r".into(),
+            canvas: Canvas {
+                width: 640,
+                height: 360,
+                fps: 15,
+            },
+            video_bitrate: 1,
+            audio_bitrate: 1,
+            gop_seconds: 2,
+            record: None,
+        };
+        Desired::new(settings, vec!["rtmp://cdn/app/key?secret=1".into()])
+    }
+
+    fn host(source: u64) -> Order {
+        Order::Add(Host {
+            source: EndpointId(source),
+            name: "ann".into(),
+            audio: None,
+            video: None,
+        })
+    }
+
+    #[test]
+    fn a_new_process_is_told_everything_that_the_old_one_knew() {
+        let mut desired = desired();
+        desired.apply(host(1));
+        desired.apply(host(2));
+        desired.apply(Order::Mute {
+            source: EndpointId(2),
+            audio: true,
+        });
+        desired.apply(Order::Remove(EndpointId(1)));
+        let told = desired.introduction();
+        assert!(matches!(told[0], ToMixer::Configure(_)));
+        assert!(matches!(told[1], ToMixer::AddHost { host: HostId(1), .. }));
+        assert_eq!(
+            told[2],
+            ToMixer::Mute {
+                host: HostId(1),
+                audio: true
+            }
+        );
+        assert!(matches!(told[3], ToMixer::AddTarget { id: TargetId(0), .. }));
+        assert_eq!(told.len(), 4);
+    }
+
+    #[test]
+    fn a_host_that_comes_back_is_a_new_host_to_the_mixer() {
+        let mut desired = desired();
+        let (_, first) = desired.apply(host(1));
+        desired.apply(Order::Remove(EndpointId(1)));
+        let (_, second) = desired.apply(host(1));
+        assert_eq!(first, TapChange::Tap(EndpointId(1), HostId(0)));
+        assert_eq!(second, TapChange::Tap(EndpointId(1), HostId(1)));
+    }
+
+    #[test]
+    fn an_order_about_an_unknown_stream_changes_nothing() {
+        assert_eq!(
+            desired().apply(Order::Remove(EndpointId(9))),
+            (None, TapChange::None)
+        );
+    }
+
+    #[test]
+    fn the_view_of_a_target_hides_the_stream_keys_query() {
+        let mut desired = desired();
+        desired.set_target(
+            TargetId(0),
+            TargetState::Retrying {
+                reason: "refused".into(),
+                after_ms: 200,
+            },
+        );
+        let view = &desired.target_views()[0];
+        assert_eq!(
+            (view.url.as_str(), view.state.as_str()),
+            ("rtmp://cdn:1935/app/***", "retrying")
+        );
+    }
+}

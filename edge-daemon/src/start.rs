@@ -1,0 +1,244 @@
+//! Starting the edge in order, saying what runs where, and ending it in order.
+
+use crate::config::{Config, Origin as OriginChoice, PlaneChoice, Tls};
+use crate::edge::{self, Edge, Events, MediaSetup, MixSetup};
+use crate::http::{self, LiveStreams, Services};
+use crate::live::{Live, NoOrigin};
+use crate::mixers::MixerSpec;
+use anyhow::{Context, Result};
+use lianmai_origin::{Origin, OriginConfig};
+use lianmai_plane::{PlaneConfig, PlaneHandle, spawn_userspace};
+use lianmai_rtmp::RtmpUrl;
+use lianmai_webrtc::{Certificate, Transport, TransportHandle};
+use prometheus_client::registry::Registry;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Runs an edge until it is told to end.
+pub(crate) fn run(config: Config) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(serve(config))
+}
+
+async fn serve(config: Config) -> Result<()> {
+    let shutdown = end_on_signals()?;
+    let mut registry = Registry::with_prefix("lianmai");
+    let certificate = Certificate::generate().context("cannot make the DTLS certificate")?;
+    let (plane, transport, events) = media(&config, &certificate, &mut registry)?;
+    let (origin, live) = origin(&config, &mut registry).await?;
+    let server = http::bind(&http::Config {
+        address: config.http,
+        tls: config.tls.clone(),
+        advertise: config.advertise.clone(),
+        admin: config.admin,
+    })?;
+    let media = MediaSetup {
+        transport,
+        plane: plane.clone(),
+        fingerprint: certificate.fingerprint().clone(),
+        candidates: candidates(&config, plane.local_addr()),
+        seed: seed()?,
+    };
+    let rooms = edge::Metrics::new(&mut registry);
+    let (edge, handle) = Edge::new(media, mixes(&config, &rooms), rooms, seed()?);
+    eprint!(
+        "{}",
+        screen(
+            &config,
+            &format!("{}://{}", server.scheme(), server.address()),
+            &plane
+        )
+    );
+    let metrics = http::Metrics::new(&mut registry);
+    let services = Services {
+        edge: handle,
+        live,
+        registry: Arc::new(registry),
+        metrics,
+    };
+    let edge = tokio::spawn(edge.run(events, shutdown.clone()));
+    server.run(services, shutdown.clone().cancelled_owned()).await?;
+    shutdown.cancel();
+    edge.await.context("the edge ended unexpectedly")?;
+    // Mixers have said their last word to the origin by now.
+    if let Some(origin) = origin {
+        origin.shutdown();
+    }
+    plane.shutdown();
+    let _ = std::fs::remove_dir(&config.runtime_dir);
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// SIGTERM and SIGINT end the edge; a second one of either ends it at once.
+fn end_on_signals() -> Result<CancellationToken> {
+    let token = CancellationToken::new();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let ended = token.clone();
+    tokio::spawn(async move {
+        for first in [true, false] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if !first {
+                std::process::exit(1);
+            }
+            tracing::info!("ending; once more to end at once");
+            ended.cancel();
+        }
+    });
+    Ok(token)
+}
+
+fn media(
+    config: &Config,
+    certificate: &Certificate,
+    registry: &mut Registry,
+) -> Result<(PlaneHandle, TransportHandle, Events)> {
+    let (plane, outputs) = spawn_userspace(&PlaneConfig::new(config.media)).context("media")?;
+    plane.metrics().register(registry);
+    let metrics = lianmai_webrtc::Metrics::default();
+    metrics.register(registry);
+    let sender = Arc::new(outputs.sender);
+    let (transport, transport_events) =
+        Transport::spawn(sender, certificate.clone(), metrics, outputs.datagrams);
+    Ok((
+        plane,
+        transport,
+        Events {
+            transport: transport_events,
+            plane: outputs.events,
+        },
+    ))
+}
+
+async fn origin(
+    config: &Config,
+    registry: &mut Registry,
+) -> Result<(Option<Arc<Origin>>, Arc<dyn LiveStreams>)> {
+    let OriginChoice::Listen(address) = config.origin else {
+        return Ok((None, Arc::new(NoOrigin)));
+    };
+    let metrics = lianmai_origin::Metrics::default();
+    metrics.register(registry);
+    let settings = OriginConfig {
+        listen: address,
+        ..OriginConfig::default()
+    };
+    let bound = Origin::bind(settings, metrics).await;
+    let origin = Arc::new(bound.with_context(|| {
+        format!("origin: cannot listen on {address}; choose another address with --origin, or --origin off")
+    })?);
+    Ok((Some(Arc::clone(&origin)), Arc::new(Live::new(origin))))
+}
+
+fn candidates(config: &Config, media: SocketAddr) -> Vec<SocketAddr> {
+    config
+        .advertise
+        .iter()
+        .map(|ip| SocketAddr::new(*ip, media.port()))
+        .collect()
+}
+
+fn mixes(config: &Config, metrics: &edge::Metrics) -> MixSetup {
+    MixSetup {
+        spec: MixerSpec {
+            program: config.mixer.clone(),
+            runtime_dir: config.runtime_dir.clone(),
+            log: config.log.clone(),
+            restarts: metrics.mixer_restarts.clone(),
+        },
+        targets: config.rtmp_targets.clone(),
+        record: config.record.clone(),
+        canvas: config.canvas.0,
+        video_bitrate: config.mix_video_bitrate,
+        audio_bitrate: config.mix_audio_bitrate,
+    }
+}
+
+fn seed() -> Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).context("the kernel gives no randomness")?;
+    Ok(seed)
+}
+
+/// A target as people may see it: a stream that is not named after the room is a secret with most CDNs.
+fn shown(target: &str) -> String {
+    match RtmpUrl::for_room(target, "ROOM") {
+        Ok(_) if target.ends_with("/{room}") => target.to_owned(),
+        Ok(url) => url.to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// What runs where, on one screen.
+fn screen(config: &Config, url: &str, plane: &PlaneHandle) -> String {
+    let mut text = format!("Lianmai {} is up\n\n", env!("CARGO_PKG_VERSION"));
+    let mut line = |name: &str, value: String| {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "  {name:<10}{value}");
+    };
+    line("join", format!("{url}/"));
+    line("watch", format!("{url}/watch/ROOM"));
+    line("admin", format!("{url}/api/v1/   {url}/metrics"));
+    line("publish", format!("{url}/whip/ROOM/USER   {url}/whep/ROOM/USER"));
+    let reached = candidates(config, plane.local_addr())
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ");
+    line(
+        "media",
+        format!("UDP {}, offered as {reached}", plane.local_addr()),
+    );
+    line("plane", plane_line(config));
+    line("mix", mix_line(config));
+    if let OriginChoice::Listen(address) = config.origin {
+        line("origin", format!("rtmp://{address}/live/ROOM"));
+    }
+    if let Some(dir) = &config.record {
+        line("record", dir.display().to_string());
+    }
+    if config.tls == Tls::SelfSigned {
+        text.push_str(
+            "\n  The certificate is self-signed: browsers ask once. --tls CERT,KEY brings your own.\n",
+        );
+    }
+    text.push('\n');
+    text
+}
+
+fn plane_line(config: &Config) -> String {
+    let why = match config.plane {
+        PlaneChoice::Auto => " (auto: the kernel plane is not built yet)",
+        PlaneChoice::Kernel | PlaneChoice::Userspace => "",
+    };
+    format!("userspace{why}")
+}
+
+fn mix_line(config: &Config) -> String {
+    let targets = match config.rtmp_targets.as_slice() {
+        [] if config.record.is_some() => "recorded only".to_owned(),
+        [] => "off: neither --rtmp-target nor --origin nor --record".to_owned(),
+        targets => format!(
+            "to {}",
+            targets
+                .iter()
+                .map(|target| shown(target))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+    };
+    format!(
+        "{} at {} kbit/s, {targets}",
+        config.canvas,
+        config.mix_video_bitrate / 1000
+    )
+}

@@ -1,0 +1,148 @@
+//! What the admin API shows: plain data, the same in JSON and in the OpenAPI page.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// One room.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct RoomView {
+    /// Its name.
+    pub(crate) name: String,
+    /// Seconds since it was opened.
+    pub(crate) age_seconds: u64,
+    /// Who is in it, publishers and viewers, by name.
+    pub(crate) participants: Vec<ParticipantView>,
+    /// Its mixer.
+    pub(crate) mixer: Option<MixerView>,
+}
+
+/// One participant.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct ParticipantView {
+    /// Its name in the room.
+    pub(crate) name: String,
+    /// `kurento` or `whip`.
+    pub(crate) via: String,
+    /// Loudest of the room at the moment.
+    pub(crate) speaking: bool,
+    /// Smoothed audio level in dBov, 0 the loudest, -127 silence; absent if the client sends none.
+    pub(crate) audio_level: Option<i16>,
+    /// What it publishes.
+    pub(crate) publishes: Option<StreamView>,
+    /// Names of those whose streams it receives.
+    pub(crate) receives: Vec<LegView>,
+}
+
+/// One published stream.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct StreamView {
+    /// State of the PeerConnection: `new`, `checking`, `connected`, `lost`.
+    pub(crate) state: String,
+    /// The SRTP profile in use.
+    pub(crate) srtp: Option<String>,
+    /// Address of the peer.
+    pub(crate) remote: Option<String>,
+    /// One entry a track: kind, codec, SSRC, packets, bytes, lost, jitter.
+    pub(crate) tracks: Vec<TrackView>,
+    /// What the publisher is asked to stay below, in bits per second.
+    pub(crate) allowed_bitrate: Option<u64>,
+}
+
+/// One audio or video track of a published stream.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct TrackView {
+    /// `audio` or `video`.
+    pub(crate) kind: String,
+    /// `opus`, `H264` or `VP8`.
+    pub(crate) codec: String,
+    /// As eight hex digits.
+    pub(crate) ssrc: Option<String>,
+    /// Packets opened.
+    pub(crate) packets: u64,
+    /// Bytes of these packets.
+    pub(crate) bytes: u64,
+    /// Packets that never came.
+    pub(crate) lost: u64,
+    /// RFC 3550 §6.4.1 interarrival jitter in milliseconds.
+    pub(crate) jitter_ms: f64,
+}
+
+/// One leg: this participant's copy of another's stream.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct LegView {
+    /// Whose stream.
+    pub(crate) from: String,
+    /// State of the PeerConnection.
+    pub(crate) state: String,
+    /// Packets sealed for this leg.
+    pub(crate) packets: u64,
+    /// Retransmissions among them.
+    pub(crate) retransmitted: u64,
+    /// What the leg is estimated to carry, in bits per second.
+    pub(crate) estimated_bitrate: Option<u64>,
+}
+
+/// One room's mixer process.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct MixerView {
+    /// `starting`, `running` or `restarting`.
+    pub(crate) state: String,
+    /// Process id.
+    pub(crate) pid: Option<u32>,
+    /// How often it was started again.
+    pub(crate) restarts: u64,
+    /// Where the mix goes.
+    pub(crate) targets: Vec<TargetView>,
+    /// The last report of the mixer, as it sent it.
+    #[schema(value_type = Option<Object>)]
+    pub(crate) stats: Option<lianmai_mixer_control::MixStats>,
+}
+
+/// One place that a mix is published to.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct TargetView {
+    /// Its URL without a stream key's query.
+    pub(crate) url: String,
+    /// `connecting`, `publishing` or `retrying`.
+    pub(crate) state: String,
+    /// Why it is being retried.
+    pub(crate) reason: Option<String>,
+}
+
+/// Totals of the edge.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct StatsView {
+    /// `userspace` or `kernel`.
+    pub(crate) plane: String,
+    /// Seconds since the start.
+    pub(crate) uptime_seconds: u64,
+    /// Open rooms.
+    pub(crate) rooms: u64,
+    /// Participants in them.
+    pub(crate) participants: u64,
+    /// Connected PeerConnections.
+    pub(crate) endpoints: u64,
+    /// Packets received, by what they were.
+    pub(crate) packets_in: u64,
+    /// Packets sent.
+    pub(crate) packets_out: u64,
+    /// Time from a media packet's arrival at the socket to its departure, in microseconds.
+    pub(crate) transit_us: TransitView,
+}
+
+/// A latency distribution in microseconds.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct TransitView {
+    /// Packets measured.
+    pub(crate) count: u64,
+    /// Median.
+    pub p50: u64,
+    /// 90th percentile.
+    pub p90: u64,
+    /// 99th percentile.
+    pub p99: u64,
+    /// 99.9th percentile.
+    pub p999: u64,
+    /// Largest.
+    pub(crate) max: u64,
+}
