@@ -1,0 +1,44 @@
+//! A blocking HTTP client that trusts the self-signed certificate of the edge under test.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use std::time::Duration;
+use ureq::tls::TlsConfig;
+use ureq::{Agent, http};
+
+/// The client. Statuses of 400 and more are answers, not errors.
+pub fn agent() -> Agent {
+    Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(Duration::from_secs(10)))
+        .tls_config(TlsConfig::builder().disable_verification(true).build())
+        .build()
+        .into()
+}
+
+/// Sends one request and reads the whole answer.
+pub fn send(request: http::Request<String>) -> Result<http::Response<String>> {
+    let shown = format!("{} {}", request.method(), request.uri());
+    let (parts, mut body) = agent().run(request).with_context(|| shown.clone())?.into_parts();
+    let text = body
+        .read_to_string()
+        .with_context(|| format!("the body of {shown}"))?;
+    Ok(http::Response::from_parts(parts, text))
+}
+
+/// GET, which must succeed.
+pub fn get(url: &str) -> Result<String> {
+    let response = send(http::Request::get(url).body(String::new())?)?;
+    anyhow::ensure!(
+        response.status().is_success(),
+        "GET {url}: {} {}",
+        response.status(),
+        response.body()
+    );
+    Ok(response.into_body())
+}
+
+/// GET of a JSON document.
+pub fn get_json(url: &str) -> Result<Value> {
+    serde_json::from_str(&get(url)?).with_context(|| format!("{url} is not JSON"))
+}

@@ -1,0 +1,21 @@
+//! What the whole-system tests have in common: starting the real programs, looking and listening.
+//!
+//! Every process belongs to a guard that ends it by its pid, also when the test fails. Nothing here talks to
+//! anything but loopback and network namespaces that the test made itself.
+#![forbid(unsafe_code)]
+
+pub mod browser;
+pub mod capture;
+pub mod delay;
+pub mod edge;
+pub mod host;
+pub mod http;
+pub mod live;
+pub mod netns;
+pub mod nginx;
+pub mod probe;
+pub mod process;
+pub mod report;
+pub mod tone;
+pub mod wait;
+pub mod web;

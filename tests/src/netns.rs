@@ -1,0 +1,122 @@
+//! Network namespaces of a test's own: the test's thread gets a fresh one, and further ones hang off it.
+//!
+//! ```text
+//!  this thread: edge, near host          middle: the delay            far: the far host
+//!  lo 10.77.0.1, t0 10.77.2.1 ── m1 10.77.2.2   m0 10.77.1.1 ── f0 10.77.1.2
+//! ```
+
+use crate::process::output;
+use anyhow::{Context, Result};
+use nix::sched::{CloneFlags, setns, unshare};
+use std::fs::File;
+use std::net::Ipv4Addr;
+use std::process::Command;
+
+/// Where the edge is.
+pub const EDGE: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+/// The test's own end of the way to the middle: pages and signalling, which are not delayed.
+pub const NEAR: Ipv4Addr = Ipv4Addr::new(10, 77, 2, 1);
+/// Where the far host finds the media port: the delay.
+pub const MIDDLE: Ipv4Addr = Ipv4Addr::new(10, 77, 1, 1);
+/// Where the far host is.
+pub const FAR: Ipv4Addr = Ipv4Addr::new(10, 77, 1, 2);
+
+/// A named network namespace; it goes with the guard.
+#[derive(Debug)]
+pub struct Namespace {
+    name: String,
+}
+
+/// The three of the picture above.
+#[derive(Debug)]
+pub struct Topology {
+    /// Where the delay runs.
+    pub middle: Namespace,
+    /// Where the far host runs.
+    pub far: Namespace,
+}
+
+impl Namespace {
+    fn new(role: &str) -> Result<Self> {
+        let name = format!("lianmai-{}-{role}", std::process::id());
+        ip(&["netns", "add", &name])?;
+        let namespace = Self { name };
+        namespace.ip(&["link", "set", "lo", "up"])?;
+        Ok(namespace)
+    }
+
+    fn ip(&self, args: &[&str]) -> Result<()> {
+        ip(&[&["-n", &self.name], args].concat())
+    }
+
+    /// A command that runs in here.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.name, program]);
+        command
+    }
+
+    /// A door that another thread can go through.
+    pub fn enter_later(&self) -> Result<Door> {
+        Ok(Door(File::open(format!("/run/netns/{}", self.name))?))
+    }
+}
+
+/// The way into a namespace.
+#[derive(Debug)]
+pub struct Door(File);
+
+impl Door {
+    /// Moves the calling thread in.
+    pub fn enter(self) -> Result<()> {
+        setns(self.0, CloneFlags::CLONE_NEWNET).context("entering a network namespace")
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = ip(&["netns", "delete", &self.name]);
+    }
+}
+
+impl Topology {
+    /// Moves the calling thread, and with it all that it starts from now on, into a fresh namespace, and builds the rest.
+    pub fn build() -> Result<Self> {
+        // `ip netns` mounts what it names for everybody: the names are made before the thread leaves.
+        let (middle, far) = (Namespace::new("middle")?, Namespace::new("far")?);
+        unshare(CloneFlags::CLONE_NEWNET).context("a network namespace needs root")?;
+        ip(&["link", "set", "lo", "up"])?;
+        ip(&["address", "add", "10.77.0.1/32", "dev", "lo"])?;
+        link("t0", "m1", &middle)?;
+        ip(&["address", "add", "10.77.2.1/24", "dev", "t0"])?;
+        ip(&["link", "set", "t0", "up"])?;
+        ip(&["route", "add", "10.77.1.0/24", "via", "10.77.2.2"])?;
+        link("m0", "f0", &far)?;
+        ip(&["link", "set", "m0", "netns", &middle.name])?;
+        for (namespace, device, address) in [
+            (&middle, "m1", "10.77.2.2/24"),
+            (&middle, "m0", "10.77.1.1/24"),
+            (&far, "f0", "10.77.1.2/24"),
+        ] {
+            namespace.ip(&["address", "add", address, "dev", device])?;
+            namespace.ip(&["link", "set", device, "up"])?;
+        }
+        middle.ip(&["route", "add", "10.77.0.1/32", "via", "10.77.2.1"])?;
+        far.ip(&["route", "add", "10.77.2.0/24", "via", "10.77.1.1"])?;
+        output(
+            middle
+                .command("sh")
+                .args(["-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]),
+        )?;
+        Ok(Self { middle, far })
+    }
+}
+
+fn link(here: &str, there: &str, namespace: &Namespace) -> Result<()> {
+    ip(&["link", "add", here, "type", "veth", "peer", "name", there])?;
+    ip(&["link", "set", there, "netns", &namespace.name])
+}
+
+fn ip(args: &[&str]) -> Result<()> {
+    output(Command::new("ip").args(args)).map(drop)
+}

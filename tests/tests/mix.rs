@@ -1,0 +1,295 @@
+//! What may happen to hosts, links and the mixer itself, and what a viewer of the mix sees of it: nothing.
+
+use anyhow::{Context, Result, ensure};
+use lianmai_tests::browser::Browser;
+use lianmai_tests::capture::HOSTS;
+use lianmai_tests::delay::Delay;
+use lianmai_tests::edge::{Edge, programs};
+use lianmai_tests::host::Seat;
+use lianmai_tests::live::{Viewer, longest_gap, strictly_rising};
+use lianmai_tests::netns::{EDGE, FAR, MIDDLE, NEAR, Topology};
+use lianmai_tests::web::KurentoPage;
+use lianmai_tests::{probe, report};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::json;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const ROOM: &str = "stage";
+const SMALL: &[&str] = &["--canvas", "640x360@15"];
+
+async fn join(edge: &Edge, name: &str, index: usize) -> Result<Browser> {
+    Seat {
+        edge: &edge.url,
+        room: ROOM,
+        name,
+    }
+    .join(&HOSTS[index].sized(320, 180, 15))
+    .await
+}
+
+/// Frames that `browser` has decoded of everybody else, and how long they were frozen, in seconds.
+async fn received(browser: &Browser) -> Result<(f64, f64)> {
+    let body = "let frames = 0, frozen = 0;\
+        for (const { pc } of Object.values(window.lianmai.peers)) for (const entry of (await pc.getStats()).values())\
+          if (entry.type === 'inbound-rtp' && entry.kind === 'video') { frames += entry.framesDecoded; frozen += entry.totalFreezesDuration; }\
+        return [frames, frozen];";
+    let value = browser.eval(body, vec![]).await?;
+    Ok((value[0].as_f64().unwrap_or(0.0), value[1].as_f64().unwrap_or(0.0)))
+}
+
+async fn wait_for_others(browser: &Browser, name: &str, count: usize) -> Result<()> {
+    let body = format!(
+        "return Object.entries(window.lianmai.peers).filter(([name, {{ video }}]) => name !== {name:?} && video.currentTime > 0).length === {count};"
+    );
+    browser
+        .until(
+            Duration::from_secs(30),
+            &format!("{name} to see {count} others"),
+            &body,
+        )
+        .await?;
+    Ok(())
+}
+
+async fn set_video(browser: &Browser, name: &str, active: bool) -> Result<()> {
+    let body = format!(
+        "for (const sender of window.lianmai.peers[{name:?}].pc.getSenders()) if (sender.track?.kind === 'video') {{\
+           const parameters = sender.getParameters();\
+           parameters.encodings[0].active = {active};\
+           await sender.setParameters(parameters); }}"
+    );
+    browser.eval(&body, vec![]).await.map(drop)
+}
+
+async fn set_microphone(browser: &Browser, name: &str, on: bool) -> Result<()> {
+    let body = format!(
+        "for (const sender of window.lianmai.peers[{name:?}].pc.getSenders()) if (sender.track?.kind === 'audio') sender.track.enabled = {on};"
+    );
+    browser.eval(&body, vec![]).await.map(drop)
+}
+
+/// The time for which something is let be, so that a viewer could notice it.
+async fn let_it_be(seconds: u64) {
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+}
+
+#[tokio::test]
+async fn hosts_leave_join_freeze_and_mute_and_the_mix_neither_stops_nor_jumps() -> Result<()> {
+    let edge = Edge::start(SMALL)?;
+    let ann = join(&edge, "ann", 0).await.with_context(|| edge.log())?;
+    let bob = join(&edge, "bob", 1).await?;
+    let viewer = Viewer::watch(&edge.url, ROOM).with_context(|| edge.log())?;
+    viewer.next_frame(Duration::from_secs(10))?;
+    set_microphone(&ann, "ann", false).await?;
+    let_it_be(2).await;
+    set_microphone(&ann, "ann", true).await?;
+    set_video(&bob, "bob", false).await?;
+    let_it_be(3).await;
+    set_video(&bob, "bob", true).await?;
+    let_it_be(2).await;
+    bob.close().await?;
+    let_it_be(3).await;
+    let cho = join(&edge, "cho", 2).await?;
+    let_it_be(3).await;
+    let (frames, sounds) = (viewer.frames(), viewer.sounds());
+    let (video, audio) = (longest_gap(&frames), longest_gap(&sounds));
+    report::note(
+        "changes",
+        &format!(
+            "{} frames; longest step: video {:.0} ms by timestamp, {:.0} ms by arrival; audio {:.0} ms, {:.0} ms",
+            frames.len(),
+            video.1 * 1000.0,
+            video.0 * 1000.0,
+            audio.1 * 1000.0,
+            audio.0 * 1000.0
+        ),
+    )?;
+    ensure!(
+        strictly_rising(&frames) && strictly_rising(&sounds),
+        "timestamps rise"
+    );
+    ensure!(video.1 < 0.35 && audio.1 < 0.06, "a jump: {video:?}, {audio:?}");
+    ensure!(video.0 < 1.0 && audio.0 < 1.0, "a stop: {video:?}, {audio:?}");
+    ann.close().await?;
+    cho.close().await
+}
+
+#[tokio::test]
+async fn a_killed_mixer_is_back_within_three_seconds_and_the_talk_does_not_notice() -> Result<()> {
+    let edge = Edge::start(SMALL)?;
+    let ann = join(&edge, "ann", 0).await.with_context(|| edge.log())?;
+    let bob = join(&edge, "bob", 1).await?;
+    wait_for_others(&ann, "ann", 1).await?;
+    let viewer = Viewer::watch(&edge.url, ROOM)?;
+    viewer.next_frame(Duration::from_secs(10))?;
+    let_it_be(3).await;
+    let (frames, frozen) = received(&ann).await?;
+    let mixer = edge.mixer_pid(ROOM)?.context("the room has a mixer")?;
+    let killed = Instant::now();
+    kill(Pid::from_raw(mixer), Signal::SIGKILL)?;
+    let back = viewer
+        .next_frame_after(killed + Duration::from_millis(200), Duration::from_secs(10))
+        .with_context(|| edge.log())?;
+    let away = back.at.duration_since(killed);
+    let_it_be(3).await;
+    let (frames_after, frozen_after) = received(&ann).await?;
+    let rate = (frames_after - frames) / killed.elapsed().as_secs_f64();
+    report::note(
+        "mixer-killed",
+        &format!(
+            "stream back after {away:?}; the talk meanwhile: {rate:.1} of 15 fps, {:.2} s frozen",
+            frozen_after - frozen
+        ),
+    )?;
+    ensure!(away < Duration::from_secs(3), "the stream was away for {away:?}");
+    ensure!(
+        edge.mixer_pid(ROOM)?.is_some_and(|pid| pid != mixer),
+        "a new mixer"
+    );
+    ensure!(
+        rate > 9.0 && frozen_after - frozen < 0.5,
+        "the talk noticed: {rate:.1} fps, {} s frozen",
+        frozen_after - frozen
+    );
+    ensure!(
+        strictly_rising(&viewer.frames()),
+        "a viewer who stayed sees time go forward"
+    );
+    ann.close().await?;
+    bob.close().await
+}
+
+/// Opens the flashing page in a browser and joins.
+async fn join_flashing(browser: &Browser, page: &KurentoPage, edge: SocketAddr, user: &str) -> Result<()> {
+    browser.goto(&page.url_at(NEAR)).await?;
+    let join = json!({
+        "uri": format!("ws://{}:{}/room", NEAR, edge.port()),
+        "room": ROOM,
+        "user": user,
+        "flash": { "width": 320, "height": 180, "fps": 30 },
+    });
+    browser
+        .eval("await window.lianmai.join(args[0]); return true;", vec![join])
+        .await?;
+    Ok(())
+}
+
+/// When a region turned bright, in seconds.
+fn flashes(times: &[f64], brightness: &[f64]) -> Vec<f64> {
+    let pairs = brightness.windows(2).zip(times.windows(2));
+    pairs
+        .filter(|(light, _)| light[0] < 100.0 && light[1] >= 100.0)
+        .map(|(_, time)| time[1])
+        .collect()
+}
+
+#[tokio::test]
+async fn a_common_flash_is_seen_at_once_although_one_host_is_200_ms_farther_away() -> Result<()> {
+    let topology = Topology::build()?;
+    let (http, media, origin) = (
+        8443,
+        SocketAddr::from((EDGE, 8444)),
+        SocketAddr::from(([127, 0, 0, 1], 1935)),
+    );
+    let listen = SocketAddr::from(([0, 0, 0, 0], http));
+    let mut command = Command::new(programs().join("lianmai-edge"));
+    command.args([
+        "--http",
+        &listen.to_string(),
+        "--media",
+        &media.to_string(),
+        "--origin",
+        &origin.to_string(),
+    ]);
+    command.args(["--tls", "off", "--open", "--canvas", "640x360@30"]);
+    command.args([
+        "--advertise",
+        &EDGE.to_string(),
+        "--advertise",
+        &MIDDLE.to_string(),
+    ]);
+    let edge = Edge::launch(
+        &mut command,
+        SocketAddr::from(([127, 0, 0, 1], http)),
+        media,
+        origin,
+    )?;
+    let _link = Delay::start(
+        &topology.middle,
+        SocketAddr::from((MIDDLE, 8444)),
+        media,
+        Duration::from_millis(200),
+    )?;
+    let page = KurentoPage::serve_on([0, 0, 0, 0].into())?;
+    let near = Browser::open(None).await?;
+    let far = Browser::open_with(
+        topology.far.command("chromedriver"),
+        SocketAddr::from((FAR, 9515)),
+        None,
+    )
+    .await?;
+    join_flashing(&near, &page, listen, "near")
+        .await
+        .with_context(|| edge.log())?;
+    join_flashing(&far, &page, listen, "far")
+        .await
+        .with_context(|| edge.log())?;
+    wait_for_others(&near, "near", 1).await?;
+    wait_for_others(&far, "far", 1).await?;
+    let_it_be(8).await;
+    let file = report::dir()?.join("skew.flv");
+    probe::take(&edge.mix_url(ROOM), 20, &file)?;
+    let mut skews = skews(&file)?;
+    ensure!(skews.len() >= 15, "{} flashes of both hosts in 20 s", skews.len());
+    skews.sort_by(f64::total_cmp);
+    let (median, most) = (skews[skews.len() / 2], skews[skews.len() - 1]);
+    let near_round_trip = edge.api(&format!("rooms/{ROOM}"))?;
+    report::note(
+        "skew",
+        &format!(
+            "{} common flashes: skew median {:.0} ms, largest {:.0} ms, in steps of a frame (33 ms)",
+            skews.len(),
+            median * 1000.0,
+            most * 1000.0
+        ),
+    )?;
+    report::note(
+        "skew",
+        &format!(
+            "hosts at the mixer: {}",
+            near_round_trip["mixer"]["stats"]["hosts"]
+        ),
+    )?;
+    ensure!(most <= 0.060 + 0.001, "skew of {:.0} ms", most * 1000.0);
+    near.close().await?;
+    far.close().await
+}
+
+/// For every flash of the left host, how far the nearest flash of the right one is, in seconds.
+fn skews(file: &std::path::Path) -> Result<Vec<f64>> {
+    let times: Vec<_> = probe::packets(file)?
+        .into_iter()
+        .filter(|packet| packet.video)
+        .map(|packet| packet.pts)
+        .collect();
+    let pictures = probe::pictures(file, 64, 36)?;
+    let light = |left: f64| -> Vec<f64> {
+        pictures
+            .iter()
+            .map(|picture| picture.mean([left, 0.35, 0.3, 0.3]).iter().sum::<f64>() / 3.0)
+            .collect()
+    };
+    let (left, right) = (flashes(&times, &light(0.1)), flashes(&times, &light(0.6)));
+    let nearest = |time: &f64| {
+        right
+            .iter()
+            .map(|other| (other - time).abs())
+            .fold(f64::INFINITY, f64::min)
+    };
+    // The first and the last may have lost their other half to the ends of the file.
+    let inner = left.get(1..left.len().saturating_sub(1)).unwrap_or_default();
+    Ok(inner.iter().map(nearest).collect())
+}
