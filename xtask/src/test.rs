@@ -1,0 +1,172 @@
+//! Every check of the project, in the order of what fails fastest.
+
+use crate::run::{cargo, command, run, say};
+use crate::setup::{Purpose, run_for};
+use anyhow::{Result, bail};
+use std::process::Command;
+use std::time::Instant;
+
+/// `cargo xtask test`
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// One part alone; `--only list` names them
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
+}
+
+struct Part {
+    name: &'static str,
+    about: &'static str,
+    run: fn() -> Result<()>,
+}
+
+const PARTS: &[Part] = &[
+    Part {
+        name: "fmt",
+        about: "formatting",
+        run: || run(cargo().args(["fmt", "--all", "--check"])),
+    },
+    Part {
+        name: "deny",
+        about: "licences and sources of dependencies",
+        run: deny,
+    },
+    Part {
+        name: "lint",
+        about: "clippy, no warnings",
+        run: lint,
+    },
+    Part {
+        name: "unit",
+        about: "tests of every crate",
+        run: unit,
+    },
+    Part {
+        name: "docs",
+        about: "documentation builds without warnings",
+        run: docs,
+    },
+    Part {
+        name: "deploy",
+        about: "systemd unit and sample configuration",
+        run: || system("deploy"),
+    },
+    Part {
+        name: "protocol",
+        about: "kurento-jsonrpc from npm, WHIP, junk, limits",
+        run: || system("protocol"),
+    },
+    Part {
+        name: "rtmp",
+        about: "the mix at nginx-rtmp and ffmpeg",
+        run: || system("rtmp"),
+    },
+    Part {
+        name: "room",
+        about: "four real browsers in one room",
+        run: || system("room"),
+    },
+    Part {
+        name: "mix",
+        about: "hosts that come, go, freeze; a mixer killed; skew",
+        run: || system("mix"),
+    },
+];
+
+pub(crate) fn main(options: &Options) -> Result<()> {
+    let chosen = chosen(options.only.as_deref())?;
+    run_for(Purpose::Test)?;
+    let start = Instant::now();
+    for (number, part) in (1..).zip(&chosen) {
+        say(&format!(
+            "[{number}/{}] {}: {}",
+            chosen.len(),
+            part.name,
+            part.about
+        ));
+        let began = Instant::now();
+        (part.run)()?;
+        say(&format!(
+            "[{number}/{}] {} passed in {:.0} s",
+            chosen.len(),
+            part.name,
+            began.elapsed().as_secs_f32()
+        ));
+    }
+    say(&format!(
+        "all {} parts passed in {:.0} s",
+        chosen.len(),
+        start.elapsed().as_secs_f32()
+    ));
+    Ok(())
+}
+
+fn chosen(only: Option<&str>) -> Result<Vec<&'static Part>> {
+    let Some(name) = only else {
+        return Ok(PARTS.iter().collect());
+    };
+    let found: Vec<_> = PARTS.iter().filter(|part| part.name == name).collect();
+    if found.is_empty() {
+        let names: Vec<_> = PARTS
+            .iter()
+            .map(|part| format!("  {:10}{}", part.name, part.about))
+            .collect();
+        bail!("there is no part {name:?}; the parts are\n{}", names.join("\n"));
+    }
+    Ok(found)
+}
+
+/// Advisories need a database from the network, so only what works offline is a check.
+fn deny() -> Result<()> {
+    run(cargo().args([
+        "deny",
+        "--log-level",
+        "error",
+        "check",
+        "licenses",
+        "bans",
+        "sources",
+    ]))
+}
+
+fn lint() -> Result<()> {
+    run(cargo().args([
+        "clippy",
+        "--release",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "--deny",
+        "warnings",
+    ]))
+}
+
+fn docs() -> Result<()> {
+    run(cargo()
+        .args(["doc", "--release", "--workspace", "--no-deps", "--quiet"])
+        .env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// The crates' own tests; the whole-system tests of `tests/` come after, a part each.
+fn unit() -> Result<()> {
+    run(cargo().args(["test", "--release", "--workspace", "--exclude", "lianmai-tests"]))
+}
+
+/// One file of `tests/`, one test at a time: each starts browsers and servers on two cores.
+fn system(name: &str) -> Result<()> {
+    crate::up::build()?;
+    run(show(
+        cargo().args(["test", "--release", "--package", "lianmai-tests", "--test", name]),
+        name,
+    ))
+}
+
+fn show<'a>(cargo: &'a mut Command, name: &str) -> &'a mut Command {
+    let reports = command("true")
+        .get_current_dir()
+        .map(|root| root.join("target/reports").join(name));
+    if let Some(reports) = reports {
+        cargo.env("LIANMAI_REPORTS", reports);
+    }
+    cargo.args(["--", "--test-threads=1", "--nocapture"])
+}
