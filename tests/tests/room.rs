@@ -190,6 +190,15 @@ async fn watch_talk(test: &str, browsers: &[Browser]) -> Result<()> {
     Ok(())
 }
 
+/// What a host's congestion control lets its own video have, in bits per second.
+async fn target_bitrate(browser: &Browser, name: &str) -> Result<f64> {
+    let body = format!(
+        "for (const entry of (await window.lianmai.peers[{name:?}].pc.getStats()).values())\
+           if (entry.type === 'outbound-rtp' && entry.kind === 'video') return entry.targetBitrate;"
+    );
+    Ok(browser.eval(&body, vec![]).await?.as_f64().unwrap_or(0.0))
+}
+
 async fn close(browsers: Vec<Browser>) -> Result<()> {
     for browser in browsers {
         browser.close().await?;
