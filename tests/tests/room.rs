@@ -213,6 +213,15 @@ async fn two_hosts_by_our_page_see_and_hear_each_other() -> Result<()> {
     watch_talk("two-hosts", &browsers)
         .await
         .with_context(|| edge.log())?;
+    for (browser, name) in browsers.iter().zip(NAMES) {
+        let rate = target_bitrate(browser, name).await?;
+        report::note(
+            "two-hosts",
+            &format!("{name} may send {:.0} kbit/s", rate / 1000.0),
+        )?;
+        // A browser starts at 300 kbit/s; only transport-wide feedback takes it beyond.
+        ensure!(rate > 800_000.0, "{name} did not climb beyond {rate} bit/s");
+    }
     let stats = edge.api("stats")?;
     report::note(
         "two-hosts",
