@@ -76,6 +76,11 @@ impl Session {
         }
     }
 
+    /// A session whose window is over lives no more, even if its timeout was not handled yet: what it missed may be gone.
+    pub(crate) fn lives(&self, now: Instant) -> bool {
+        !matches!(self.link, Link::Detached { until, .. } if until <= now)
+    }
+
     /// When something happens by itself.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match &self.link {

@@ -21,7 +21,7 @@ impl Signalling {
     ) -> Option<Call> {
         match call.method.as_str() {
             "ping" => self.ping(now, session, &call),
-            "connect" => self.connect(session, &call),
+            "connect" => self.connect(now, session, &call),
             "closeSession" => self.close_session(session, &call, negotiator),
             // Long polling asks for what it missed; a WebSocket misses nothing.
             "poll" => self.answer_layer(session, &call, json!([]), true),
@@ -49,15 +49,16 @@ impl Signalling {
     }
 
     /// A new client introduces itself, or an old one comes back through a new socket.
-    fn connect(&mut self, current: SessionId, call: &Call) {
+    fn connect(&mut self, now: Instant, current: SessionId, call: &Call) {
         let params = Params::new(&call.params).ok();
         let Some(wanted) = params.and_then(|params| params.optional_text("sessionId")) else {
             return self.answer_layer(current, call, json!("OK"), true);
         };
-        let known = wanted
-            .parse()
-            .ok()
-            .filter(|wanted| self.sessions.get(*wanted).is_some());
+        let known = wanted.parse().ok().filter(|wanted| {
+            self.sessions
+                .get(*wanted)
+                .is_some_and(|session| session.lives(now))
+        });
         let Some(wanted) = known.filter(|wanted| self.may_become(current, *wanted)) else {
             return self.refuse_call(
                 current,

@@ -208,3 +208,22 @@ fn chat_fills_half_of_the_backlog_and_an_overflow_ends_the_window() {
     );
     assert_eq!(edge.machine.counters().backlog_overflows, 1);
 }
+
+/// What it missed is gone, so it could come back without knowing that it was kicked.
+#[test]
+fn after_an_overflow_no_reconnection_slips_in_before_the_window_is_cleared_away() {
+    let mut edge = Edge::with(Limits {
+        backlog: 1,
+        ..Limits::default()
+    });
+    let (alice, bob) = (edge.joined("tea", "alice"), edge.joined("tea", "bob"));
+    let session = edge.session(alice);
+    edge.drop_socket(alice);
+    edge.publish(bob).unwrap();
+    edge.machine.kick("tea", "alice", &mut edge.media).unwrap();
+    let again = edge.connect();
+    let refusal = edge
+        .ask(again, "connect", json!({ "sessionId": session }))
+        .unwrap_err();
+    assert_eq!((refusal.0, refusal.1.as_str()), LOST);
+}
