@@ -70,8 +70,10 @@ pub(crate) struct Element {
 #[derive(Clone, Debug)]
 pub(crate) struct Cursor {
     pub(crate) form: Form,
-    at: usize,
-    end: usize,
+    /// What is looked at next.
+    pub(crate) at: usize,
+    /// Where the extension ends.
+    pub(crate) end: usize,
 }
 
 impl Cursor {
@@ -92,29 +94,31 @@ impl Cursor {
         while self.at < self.end && *bytes.get(self.at)? == 0 {
             self.at += 1;
         }
+        let element = self.element(bytes)?;
+        self.at = element.data.end;
+        Some(element)
+    }
+
+    /// The element that starts here. `None` at the end, and if it is not well formed.
+    #[inline(always)]
+    pub(crate) fn element(&self, bytes: &[u8]) -> Option<Element> {
         if self.at >= self.end {
             return None;
         }
-        let at = self.at;
         let (id, data_at, len) = self.element_header(bytes)?;
         let data_end = data_at + len;
         if data_end > self.end {
             return None;
         }
-        self.at = data_end;
         Some(Element {
             id,
-            at,
+            at: self.at,
             data: data_at..data_end,
         })
     }
 
-    /// What the walk has not understood: padding, or everything from the first malformed element on.
-    pub(crate) const fn rest(&self) -> Range<usize> {
-        self.at..self.end
-    }
-
     /// Id, start and length of the data of the element here.
+    #[inline(always)]
     fn element_header(&self, bytes: &[u8]) -> Option<(u8, usize, usize)> {
         let first = *bytes.get(self.at)?;
         match self.form {

@@ -3,7 +3,7 @@
 //! SSRC, sequence number and timestamp stay the publisher's, so its sender reports hold on every leg. What a leg
 //! negotiated otherwise is rewritten: payload type, extension ids, and the two extensions that belong to one hop.
 
-use crate::extension::{Cursor, Element, Form};
+use crate::extension::{Cursor, Form};
 use crate::ids::{PayloadType, SequenceNumber, Ssrc};
 use crate::packet::{Malformed, RtpHeader};
 
@@ -12,6 +12,7 @@ const MAX_ID: usize = 14;
 
 /// From the publisher's extension ids to the leg's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
 pub struct ExtensionMap {
     /// Indexed by the publisher's id; zero is not mapped.
     to: [u8; MAX_ID + 1],
@@ -44,6 +45,7 @@ impl ExtensionMap {
         self.abs_send_time = publisher;
     }
 
+    #[inline(always)]
     fn leg_id(&self, publisher: u8) -> u8 {
         self.to.get(usize::from(publisher)).copied().unwrap_or(0)
     }
@@ -101,54 +103,107 @@ pub struct Written {
 /// not negotiate becomes padding, and one that the packet does not carry is not added.
 pub fn rewrite(packet: &mut [u8], leg: &LegHeader, stamps: &Stamps) -> Result<Written, Malformed> {
     let header = RtpHeader::parse(packet)?;
-    write_payload_type(packet, leg.payload_type);
-    let mut written = Written::default();
-    let Some(mut cursor) = Cursor::new(packet, &header) else {
-        return Ok(written);
-    };
-    while let Some(element) = cursor.next(packet) {
-        rewrite_element(packet, cursor.form, &element, leg, stamps, &mut written);
+    let mut rewriting = Rewriting::begin(packet, &header, leg);
+    while rewriting.step(packet, leg) {}
+    Ok(rewriting.stamp(packet, stamps))
+}
+
+/// A header being rewritten in steps of bounded work, at most two for each byte of its extension: the kernel's verifier
+/// follows a single step, and takes the number of them from us.
+#[derive(Clone, Debug)]
+pub struct Rewriting {
+    /// What is not rewritten yet; `None` without an extension of RFC 8285.
+    rest: Option<Cursor>,
+    /// Up to here bytes become padding.
+    erase_until: usize,
+    /// Where the transport-wide sequence number stands; zero is nowhere.
+    transport_sequence_at: usize,
+    /// Where the time of departure stands; zero is nowhere.
+    send_time_at: usize,
+}
+
+impl Rewriting {
+    /// Writes the payload type. `header` was read from `packet`.
+    #[inline(always)]
+    pub fn begin(packet: &mut [u8], header: &RtpHeader, leg: &LegHeader) -> Self {
+        write_payload_type(packet, leg.payload_type);
+        Self {
+            rest: Cursor::new(packet, header),
+            erase_until: 0,
+            transport_sequence_at: 0,
+            send_time_at: 0,
+        }
     }
-    fill_zero(packet, cursor.rest().start, cursor.rest().end);
-    Ok(written)
+
+    /// Rewrites one element, or passes one byte of padding; `false` when there is nothing left.
+    #[inline(always)]
+    pub fn step(&mut self, packet: &mut [u8], leg: &LegHeader) -> bool {
+        let Some(cursor) = &mut self.rest else {
+            return false;
+        };
+        let Some(byte) = packet.get_mut(cursor.at).filter(|_| cursor.at < cursor.end) else {
+            return false;
+        };
+        if cursor.at < self.erase_until {
+            *byte = 0;
+        }
+        if *byte == 0 {
+            cursor.at += 1;
+            return true;
+        }
+        let Some(element) = cursor.element(packet) else {
+            self.erase_until = cursor.end;
+            return true;
+        };
+        let id = leg.extensions.leg_id(element.id);
+        if id == 0 {
+            self.erase_until = element.data.end;
+            return true;
+        }
+        cursor.at = element.data.end;
+        write_id(packet, cursor.form, element.at, id);
+        let (at, len) = (element.data.start, element.data.len());
+        if element.id == leg.extensions.transport_cc && len >= 2 {
+            self.transport_sequence_at = at;
+        }
+        if element.id == leg.extensions.abs_send_time && len == 3 {
+            self.send_time_at = at;
+        }
+        true
+    }
+
+    /// Whether the packet carries a transport-wide sequence number; known after the last step.
+    #[inline(always)]
+    #[must_use]
+    pub const fn wants_transport_sequence(&self) -> bool {
+        self.transport_sequence_at != 0
+    }
+
+    /// Writes the values of this one packet where the steps found room for them.
+    #[inline(always)]
+    pub fn stamp(&self, packet: &mut [u8], stamps: &Stamps) -> Written {
+        let (transport_at, time_at) = (self.transport_sequence_at, self.send_time_at);
+        if transport_at != 0 {
+            write(packet, transport_at, stamps.transport_sequence.to_be_bytes());
+        }
+        if time_at != 0 {
+            write(packet, time_at, stamps.send_time.to_bytes());
+        }
+        Written {
+            transport_sequence: transport_at != 0,
+            send_time: time_at != 0,
+        }
+    }
 }
 
 /// Makes a packet one of another SSRC and sequence number: a retransmission (RFC 4588 §4), or what it was before.
 pub fn readdress(packet: &mut [u8], payload_type: PayloadType, ssrc: Ssrc, sequence: SequenceNumber) {
     write_payload_type(packet, payload_type);
-    write(packet, 2, &sequence.0.to_be_bytes());
-    write(packet, 8, &ssrc.0.to_be_bytes());
+    write(packet, 2, sequence.0.to_be_bytes());
+    write(packet, 8, ssrc.0.to_be_bytes());
 }
 
-fn rewrite_element(
-    packet: &mut [u8],
-    form: Form,
-    element: &Element,
-    leg: &LegHeader,
-    stamps: &Stamps,
-    written: &mut Written,
-) {
-    let map = &leg.extensions;
-    let id = map.leg_id(element.id);
-    if id == 0 {
-        fill_zero(packet, element.at, element.data.end);
-        return;
-    }
-    write_id(packet, form, element.at, id);
-    if element.id == map.transport_cc && element.data.len() >= 2 {
-        write(
-            packet,
-            element.data.start,
-            &stamps.transport_sequence.to_be_bytes(),
-        );
-        written.transport_sequence = true;
-    }
-    if element.id == map.abs_send_time && element.data.len() == 3 {
-        write(packet, element.data.start, &stamps.send_time.to_bytes());
-        written.send_time = true;
-    }
-}
-
+#[inline(always)]
 fn write_id(packet: &mut [u8], form: Form, at: usize, id: u8) {
     let Some(byte) = packet.get_mut(at) else { return };
     *byte = match form {
@@ -163,15 +218,11 @@ fn write_payload_type(packet: &mut [u8], payload_type: PayloadType) {
     }
 }
 
-fn write(packet: &mut [u8], at: usize, bytes: &[u8]) {
-    for (to, from) in packet.iter_mut().skip(at).zip(bytes) {
-        *to = *from;
-    }
-}
-
-fn fill_zero(packet: &mut [u8], from: usize, to: usize) {
-    if let Some(bytes) = packet.get_mut(from..to) {
-        bytes.fill(0);
+/// What does not fit is left out.
+#[inline(always)]
+fn write<const N: usize>(packet: &mut [u8], at: usize, bytes: [u8; N]) {
+    if let Some(to) = packet.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
+        *to = bytes;
     }
 }
 
