@@ -13,6 +13,20 @@ pub(crate) struct Stamp {
     pub(crate) nanos: u64,
 }
 
+impl Stamp {
+    /// The moment at these nanoseconds of `CLOCK_MONOTONIC`, if that is not later than this one.
+    pub(crate) fn earlier(self, nanos: u64) -> Self {
+        let age = Duration::from_nanos(self.nanos.saturating_sub(nanos));
+        match self.at.checked_sub(age) {
+            Some(at) => Self {
+                at,
+                nanos: self.nanos.min(nanos),
+            },
+            None => self,
+        }
+    }
+}
+
 /// Kernel timestamps older than this are not believed: the wall clock was set in between.
 const OLDEST_ARRIVAL: Duration = Duration::from_secs(1);
 
@@ -117,6 +131,17 @@ mod tests {
         ] {
             assert_eq!(arrivals.stamp(wall), arrivals.now, "{wall:?}");
         }
+    }
+
+    #[test]
+    fn a_stamp_finds_the_moment_of_a_packet_that_the_kernel_stamped() {
+        let now = arrivals().now;
+        let earlier = now.earlier(now.nanos - 7_000);
+        assert_eq!(
+            (now.at - earlier.at, earlier.nanos),
+            (Duration::from_micros(7), now.nanos - 7_000)
+        );
+        assert_eq!(now.earlier(now.nanos + 1), now, "the future is now");
     }
 
     #[test]

@@ -5,9 +5,11 @@ use crate::metrics::{DropReason, Metrics, PacketKind};
 use crate::outbox::{Outbox, Outgoing};
 use crate::snapshot::EndpointStats;
 use crate::source::Source;
-use crate::srtp::{BadKeys, Opener, Sealer};
-use lianmai_webrtc::{EndpointId, SrtpKeys, SrtpProfile};
+use crate::srtp::{BadKeys, Opener, Sealer, SessionKey};
+use lianmai_kernel::{Maps, NoRoom, TableSlot};
+use lianmai_webrtc::{EndpointId, SrtpKeys};
 use std::net::SocketAddr;
+use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 /// At most one `Alive` in this time.
@@ -26,9 +28,12 @@ pub(crate) struct Endpoint {
 /// An address with keys.
 pub(crate) struct Link {
     pub(crate) remote: SocketAddr,
-    profile: SrtpProfile,
+    keys: SrtpKeys,
     pub(crate) opener: Opener,
     pub(crate) sealer: Sealer,
+    /// What the kernel hashes with, while some flow needs it.
+    inbound_table: Weak<TableSlot>,
+    outbound_table: Weak<TableSlot>,
 }
 
 /// What an authentic packet tells about its endpoint.
@@ -45,10 +50,33 @@ impl Link {
         let (opener, sealer) = (Opener::new(keys)?, Sealer::new(keys)?);
         Ok(Self {
             remote,
-            profile: keys.profile,
+            keys: keys.clone(),
             opener,
             sealer,
+            inbound_table: Weak::new(),
+            outbound_table: Weak::new(),
         })
+    }
+
+    pub(crate) fn has_keys(&self, keys: &SrtpKeys) -> bool {
+        self.keys == *keys
+    }
+
+    /// The kernel's hash table of a key of this link: one for all flows.
+    pub(crate) fn inbound_table(
+        &mut self,
+        session: &SessionKey,
+        maps: &mut Maps,
+    ) -> Result<Rc<TableSlot>, NoRoom> {
+        shared_table(&mut self.inbound_table, session, maps)
+    }
+
+    pub(crate) fn outbound_table(
+        &mut self,
+        session: &SessionKey,
+        maps: &mut Maps,
+    ) -> Result<Rc<TableSlot>, NoRoom> {
+        shared_table(&mut self.outbound_table, session, maps)
     }
 
     /// Seals an RTCP datagram and queues it.
@@ -63,6 +91,19 @@ impl Link {
             Err(_) => metrics.dropped.inc(DropReason::SealRefused),
         }
     }
+}
+
+fn shared_table(
+    place: &mut Weak<TableSlot>,
+    session: &SessionKey,
+    maps: &mut Maps,
+) -> Result<Rc<TableSlot>, NoRoom> {
+    if let Some(table) = place.upgrade() {
+        return Ok(table);
+    }
+    let table = Rc::new(maps.table(session.hash_subkey())?);
+    *place = Rc::downgrade(&table);
+    Ok(table)
 }
 
 impl Endpoint {
@@ -86,7 +127,7 @@ impl Endpoint {
         EndpointStats {
             endpoint,
             remote: self.link.as_ref().map(|link| link.remote),
-            profile: self.link.as_ref().map(|link| link.profile),
+            profile: self.link.as_ref().map(|link| link.keys.profile),
             source: self.source.as_ref().map(Source::stats),
             leg: self.leg.as_ref().map(Leg::stats),
         }

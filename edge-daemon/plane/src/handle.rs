@@ -1,11 +1,13 @@
 //! Starting a plane and speaking to it.
 
 use crate::command::{Command, Event};
+use crate::kernel_side::KernelSide;
+use crate::media_thread::{MediaThread, Parts};
 use crate::metrics::Metrics;
 use crate::snapshot::Snapshot;
 use crate::socket::{self, MediaSender};
-use crate::userspace::{Parts, Userspace};
 use crossbeam_channel::{Sender, TrySendError, bounded};
+use lianmai_kernel::{Config as KernelConfig, Kernel, Unavailable};
 use lianmai_webrtc::Datagram;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::io;
@@ -67,6 +69,14 @@ pub enum PlaneError {
         /// Why.
         source: io::Error,
     },
+    /// The kernel does not take the programs, or the interface does not run them.
+    #[error("no kernel plane on {interface}: {reason}")]
+    Kernel {
+        /// The interface.
+        interface: String,
+        /// Why, and what to do.
+        reason: Box<Unavailable>,
+    },
     /// A thread or a descriptor cannot be had.
     #[error("cannot start the media thread: {0}")]
     Start(#[from] io::Error),
@@ -98,10 +108,35 @@ struct Inner {
     thread: Mutex<Option<JoinHandle<()>>>,
     metrics: Metrics,
     local: SocketAddr,
+    interface: Option<String>,
 }
 
 /// Binds the port and starts the userspace plane on a thread of its own.
 pub fn spawn_userspace(config: &PlaneConfig) -> Result<(PlaneHandle, Outputs), PlaneError> {
+    spawn(config, None)
+}
+
+/// The same with streams forwarded by the kernel, as far as they come in and leave by this interface.
+pub fn spawn_kernel(config: &PlaneConfig, interface: &str) -> Result<(PlaneHandle, Outputs), PlaneError> {
+    spawn(config, Some(interface.to_owned()))
+}
+
+fn load(interface: &str, local: SocketAddr) -> Result<KernelSide, PlaneError> {
+    let config = KernelConfig {
+        interface: interface.to_owned(),
+        media_port: local.port(),
+    };
+    let kernel = Kernel::load(&config).map_err(|reason| PlaneError::Kernel {
+        interface: interface.to_owned(),
+        reason: Box::new(reason),
+    })?;
+    for program in kernel.programs() {
+        tracing::debug!(interface, ?program, "the kernel took a program");
+    }
+    Ok(KernelSide::new(kernel, local)?)
+}
+
+fn spawn(config: &PlaneConfig, interface: Option<String>) -> Result<(PlaneHandle, Outputs), PlaneError> {
     let bound = socket::bind(config.bind, config.socket_buffer);
     let socket = bound.map_err(|source| PlaneError::Bind {
         address: config.bind,
@@ -111,6 +146,10 @@ pub fn spawn_userspace(config: &PlaneConfig) -> Result<(PlaneHandle, Outputs), P
     let sender = MediaSender::new(socket.try_clone()?)?;
     let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
     let wake = Arc::new(wake.map_err(io::Error::from)?);
+    let kernel = interface
+        .as_deref()
+        .map(|interface| load(interface, local))
+        .transpose()?;
     let (inputs, commands) = bounded(COMMANDS);
     let (datagrams_in, datagrams) = mpsc::channel(DATAGRAMS);
     let (events_in, events) = mpsc::channel(EVENTS);
@@ -123,10 +162,11 @@ pub fn spawn_userspace(config: &PlaneConfig) -> Result<(PlaneHandle, Outputs), P
         datagrams: datagrams_in,
         events: events_in,
         metrics: metrics.clone(),
+        kernel,
     };
     let thread = Builder::new()
         .name("media".to_owned())
-        .spawn(move || Userspace::new(parts).run())?;
+        .spawn(move || MediaThread::new(parts).run())?;
     let (inputs, thread) = (Mutex::new(Some(inputs)), Mutex::new(Some(thread)));
     let inner = Arc::new(Inner {
         inputs,
@@ -134,6 +174,7 @@ pub fn spawn_userspace(config: &PlaneConfig) -> Result<(PlaneHandle, Outputs), P
         thread,
         metrics,
         local,
+        interface,
     });
     Ok((
         PlaneHandle { inner },
@@ -168,6 +209,12 @@ impl PlaneHandle {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.inner.local
+    }
+
+    /// The interface whose streams the kernel forwards; `None` is the userspace plane.
+    #[must_use]
+    pub fn interface(&self) -> Option<&str> {
+        self.inner.interface.as_deref()
     }
 
     /// Ends the plane after the commands before this call, and waits for its thread.

@@ -153,6 +153,7 @@ impl Incoming {
             bytes: self.bytes,
             lost: received.map_or(0, |stream| u64::try_from(stream.lost).unwrap_or(0)),
             jitter: received.map_or(Duration::ZERO, |stream| stream.jitter),
+            kernel: None,
         }
     }
 }

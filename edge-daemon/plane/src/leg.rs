@@ -2,18 +2,20 @@
 
 use crate::clock::Stamp;
 use crate::metrics::{DropReason, PacketKind, Retransmission};
+use crate::numbers::Numbers;
+use crate::route::Route;
 use crate::rtx;
 use crate::snapshot::LegStats;
 use crate::source::Accepted;
-use crate::srtp::{NotSealed, Sealer};
+use crate::srtp::{NotSealed, Sealer, TAG_LEN};
 use bytes::Bytes;
-use lianmai_fanout::{
-    AbsSendTime, ExtensionMap, LegHeader, PayloadType, RtpHeader, SequenceNumber, Ssrc, Stamps, rewrite,
-};
+use lianmai_fanout::{AbsSendTime, LegHeader, Rewriting, RtpHeader, SequenceNumber, Ssrc, Stamps, records};
 use lianmai_feedback::Sent;
+use lianmai_kernel::{Maps, PeerSlot};
 use lianmai_webrtc::EndpointId;
 use lianmai_webrtc::media::Track;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Instant;
 
 /// What retransmissions may take of a leg: this much at once ...
@@ -28,20 +30,15 @@ pub(crate) struct Leg {
     /// By index into the publisher's tracks.
     routes: Vec<Option<Route>>,
     pub(crate) feedback: lianmai_feedback::Leg,
-    transport_sequence: u16,
+    numbers: Numbers,
     /// Next sequence number of each RTX stream.
     rtx_next: BTreeMap<Ssrc, SequenceNumber>,
     rtx_budget: u64,
     packets: u64,
+    /// Of these, sealed by the kernel.
+    by_kernel: u64,
     bytes: u64,
     retransmitted: u64,
-}
-
-/// How the leg numbers one track.
-#[derive(Clone, Copy, Debug)]
-struct Route {
-    header: LegHeader,
-    rtx: Option<(PayloadType, Ssrc)>,
 }
 
 /// A sealed packet.
@@ -58,10 +55,11 @@ impl Leg {
             wanted,
             routes: Vec::new(),
             feedback: lianmai_feedback::Leg::new(now),
-            transport_sequence: 0,
+            numbers: Numbers::Unset,
             rtx_next: BTreeMap::new(),
             rtx_budget: RTX_BURST,
             packets: 0,
+            by_kernel: 0,
             bytes: 0,
             retransmitted: 0,
         }
@@ -70,7 +68,7 @@ impl Leg {
     /// Goes on where an earlier leg of the same endpoint ended: no RTX number is used twice under one key, and the
     /// subscriber's feedback stays unambiguous.
     pub(crate) fn continue_from(&mut self, earlier: Self) {
-        self.transport_sequence = earlier.transport_sequence;
+        self.numbers = earlier.numbers;
         self.rtx_next = earlier.rtx_next;
     }
 
@@ -114,9 +112,7 @@ impl Leg {
         scratch.clear();
         scratch.extend_from_slice(&accepted.packet);
         let bytes = self.finish(now, &route.header, sealer, scratch)?;
-        self.packets += 1;
-        self.bytes += bytes.len() as u64;
-        self.rtx_budget = RTX_BURST.min(self.rtx_budget + bytes.len() as u64 / RTX_SHARE);
+        self.count(bytes.len() as u64);
         Ok(Some(Sealed {
             bytes,
             kind: PacketKind::Rtp,
@@ -163,10 +159,49 @@ impl Leg {
         }))
     }
 
+    /// The kernel sealed a packet of this track; `packet` is as the publisher sent it.
+    pub(crate) fn sealed_by_kernel(
+        &mut self,
+        at: Instant,
+        track: usize,
+        packet: &[u8],
+        header: &RtpHeader,
+        sealed: records::Sealed,
+    ) {
+        let Some(route) = self.route_of(track) else { return };
+        let sent = Sent {
+            transport_seq: route
+                .wants_transport_sequence(packet, header)
+                .then_some(sealed.transport_sequence),
+            size: usize::from(sealed.len).saturating_sub(TAG_LEN),
+            ssrc: header.ssrc,
+            seq: header.sequence,
+        };
+        self.feedback.on_sent(at, &sent);
+        self.count(u64::from(sealed.len));
+        self.by_kernel += 1;
+    }
+
+    /// Lets the kernel number this leg's packets too, if none is numbered yet and the kernel has room.
+    pub(crate) fn share_numbers(&mut self, maps: &mut Maps) {
+        self.numbers.share(maps);
+    }
+
+    /// Whose numbers the kernel may take.
+    pub(crate) const fn shared_numbers(&self) -> Option<&Rc<PeerSlot>> {
+        self.numbers.shared()
+    }
+
+    /// How the leg numbers a track.
+    pub(crate) fn header_of(&self, track: usize) -> Option<LegHeader> {
+        self.route_of(track).map(|route| route.header)
+    }
+
     pub(crate) fn stats(&self) -> LegStats {
         LegStats {
             source: self.source,
             packets: self.packets,
+            by_kernel: self.by_kernel,
             bytes: self.bytes,
             retransmitted: self.retransmitted,
             estimated_bitrate: self.feedback.estimate(),
@@ -190,6 +225,12 @@ impl Leg {
         taken
     }
 
+    fn count(&mut self, bytes: u64) {
+        self.packets += 1;
+        self.bytes += bytes;
+        self.rtx_budget = RTX_BURST.min(self.rtx_budget + bytes / RTX_SHARE);
+    }
+
     /// Rewrites and seals what is in `packet`.
     fn finish(
         &mut self,
@@ -198,20 +239,22 @@ impl Leg {
         sealer: &mut Sealer,
         packet: &mut [u8],
     ) -> Result<Bytes, DropReason> {
+        let header = RtpHeader::parse(packet).map_err(|_| DropReason::Malformed)?;
+        // Before anything is used up for it: the kernel may have been faster.
+        let permit = sealer.permit(&header)?;
+        let mut rewriting = Rewriting::begin(packet, &header, leg);
+        while rewriting.step(packet, leg) {}
         let stamps = Stamps {
-            transport_sequence: self.transport_sequence,
+            transport_sequence: if rewriting.wants_transport_sequence() {
+                self.numbers.next()
+            } else {
+                0
+            },
             send_time: AbsSendTime::from_nanos(now.nanos),
         };
-        let written = rewrite(packet, leg, &stamps).map_err(|_| DropReason::Malformed)?;
-        let header = RtpHeader::parse(packet).map_err(|_| DropReason::Malformed)?;
-        let bytes = sealer.seal_rtp(packet, &header).map_err(|error| match error {
-            NotSealed::AlreadySealed => DropReason::AlreadySealed,
-            NotSealed::Refused => DropReason::SealRefused,
-        })?;
-        let transport_seq = written.transport_sequence.then_some(self.transport_sequence);
-        if written.transport_sequence {
-            self.transport_sequence = self.transport_sequence.wrapping_add(1);
-        }
+        let written = rewriting.stamp(packet, &stamps);
+        let bytes = sealer.seal(permit, packet, &header)?;
+        let transport_seq = written.transport_sequence.then_some(stamps.transport_sequence);
         let sent = Sent {
             transport_seq,
             size: packet.len(),
@@ -223,39 +266,11 @@ impl Leg {
     }
 }
 
-impl Route {
-    fn new(from: &Track, to: &Track) -> Self {
-        let header = LegHeader {
-            payload_type: to.payload_type,
-            extensions: extensions(from, to),
-        };
-        Self {
-            header,
-            rtx: to.rtx_payload_type.zip(to.rtx_ssrc),
+impl From<NotSealed> for DropReason {
+    fn from(error: NotSealed) -> Self {
+        match error {
+            NotSealed::AlreadySealed => Self::AlreadySealed,
+            NotSealed::Refused => Self::SealRefused,
         }
     }
-}
-
-fn extensions(from: &Track, to: &Track) -> ExtensionMap {
-    let (ours, theirs) = (&from.extensions, &to.extensions);
-    let mut map = ExtensionMap::default();
-    let mut plain = vec![
-        (ours.audio_level, theirs.audio_level),
-        (ours.video_orientation, theirs.video_orientation),
-    ];
-    // A mid that says something else on the leg would lead the packet to the wrong section; without one, its payload
-    // type and SSRC lead it (RFC 9143 §9.2).
-    if from.mid == to.mid {
-        plain.push((ours.mid, theirs.mid));
-    }
-    for (ours, theirs) in plain.into_iter().filter_map(|(ours, theirs)| ours.zip(theirs)) {
-        map.map(ours, theirs);
-    }
-    if let Some((ours, theirs)) = ours.transport_cc.zip(theirs.transport_cc) {
-        map.map_transport_cc(ours, theirs);
-    }
-    if let Some((ours, theirs)) = ours.abs_send_time.zip(theirs.abs_send_time) {
-        map.map_abs_send_time(ours, theirs);
-    }
-    map
 }

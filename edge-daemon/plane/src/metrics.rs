@@ -1,12 +1,16 @@
 //! Counters of a plane.
 
 use crate::transit::Transit;
+use lianmai_kernel::Outcomes;
 use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use std::fmt;
 use std::hash::Hash;
+use std::sync::atomic::Ordering;
 
 /// A set of names, each with its own counter, found by position and not by hashing.
 pub(crate) trait Name: Copy + Eq + Hash + fmt::Debug + Send + Sync + 'static {
@@ -100,6 +104,20 @@ names! {
         TapOversized = "tap_oversized",
         /// An event for policy, which does not keep up.
         EventQueueFull = "event_queue_full",
+        /// A copy of a packet whose stream is no longer in the kernel.
+        StaleCopy = "stale_copy",
+        /// A program of the kernel claimed it for a leg, and then failed to seal it.
+        LostInKernel = "lost_in_kernel",
+    }
+}
+
+names! {
+    /// Who dealt with a packet.
+    pub enum Path as "by" {
+        /// The programs in the kernel.
+        Kernel = "kernel",
+        /// The media thread.
+        Daemon = "daemon",
     }
 }
 
@@ -175,6 +193,33 @@ pub struct Metrics {
     pub(crate) key_frames_requested: Counter,
     pub(crate) tapped: Counter,
     pub(crate) transit: Transit,
+    /// Authentic RTP packets.
+    pub(crate) taken: Counters<Path>,
+    /// RTP packets sealed for legs, retransmissions not among them.
+    pub(crate) forwarded: Counters<Path>,
+    pub(crate) left_behind: Counter,
+    pub(crate) flows: Gauge,
+    pub(crate) feeder_backlog: Gauge,
+    pub(crate) kernel_memory: Gauge,
+    pub(crate) copy_age: CopyAge,
+    outcomes: Family<[(&'static str, &'static str); 1], Counter>,
+}
+
+/// How old copies are when the media thread looks at them.
+#[derive(Clone, Debug)]
+pub(crate) struct CopyAge(Histogram);
+
+impl Default for CopyAge {
+    /// From 0.1 ms to 0.2 s.
+    fn default() -> Self {
+        Self(Histogram::new(exponential_buckets(0.000_1, 2.0, 12)))
+    }
+}
+
+impl CopyAge {
+    pub(crate) fn observe(&self, nanos: u64) {
+        self.0.observe(nanos as f64 / 1e9);
+    }
 }
 
 impl Metrics {
@@ -209,6 +254,80 @@ impl Metrics {
         );
         registry.register("packets_tapped", "Packets copied to mixers", self.tapped.clone());
         registry.register_collector(Box::new(self.transit.clone()));
+        self.register_kernel(registry);
+    }
+
+    fn register_kernel(&self, registry: &mut Registry) {
+        registry.register(
+            "packets_taken",
+            "Authentic RTP packets, by who verified them",
+            self.taken.family.clone(),
+        );
+        registry.register(
+            "packets_forwarded",
+            "RTP packets sealed for legs, by who sealed them",
+            self.forwarded.family.clone(),
+        );
+        registry.register(
+            "legs_left_behind",
+            "Packets that the kernel took, and that the daemon sealed for one of its legs",
+            self.left_behind.clone(),
+        );
+        registry.register("flows", "Streams in the kernel", self.flows.clone());
+        registry.register(
+            "feeder_backlog",
+            "Pads that the kernel should have and does not have yet",
+            self.feeder_backlog.clone(),
+        );
+        registry.register(
+            "kernel_memory_bytes",
+            "Rings and tables of the kernel",
+            self.kernel_memory.clone(),
+        );
+        let CopyAge(copy_age) = &self.copy_age;
+        registry.register(
+            "copy_age_seconds",
+            "Time from a packet's arrival in the kernel to the daemon's look at its copy",
+            copy_age.clone(),
+        );
+        registry.register(
+            "kernel_outcomes",
+            "What became of the packets that the kernel's programs saw",
+            self.outcomes.clone(),
+        );
+    }
+
+    /// Shows what the programs counted.
+    pub(crate) fn show_outcomes(&self, outcomes: &Outcomes) {
+        for (outcome, count) in outcomes.iter() {
+            let counter = self.outcomes.get_or_create(&[("outcome", outcome.as_str())]);
+            // The programs count; this only shows.
+            counter.inner().store(count, Ordering::Relaxed);
+        }
+    }
+
+    /// Authentic RTP packets that this side verified.
+    #[must_use]
+    pub fn taken(&self, by: Path) -> u64 {
+        self.taken.get(by)
+    }
+
+    /// RTP packets that this side sealed for legs.
+    #[must_use]
+    pub fn forwarded(&self, by: Path) -> u64 {
+        self.forwarded.get(by)
+    }
+
+    /// Packets that the kernel took, and that the daemon sealed for one of its legs.
+    #[must_use]
+    pub fn left_behind(&self) -> u64 {
+        self.left_behind.get()
+    }
+
+    /// Streams in the kernel.
+    #[must_use]
+    pub fn flows(&self) -> i64 {
+        self.flows.get()
     }
 
     /// Datagrams received of this kind.

@@ -19,11 +19,21 @@ pub(crate) struct Outgoing {
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     queue: Vec<Outgoing>,
+    /// How long packets that the kernel sealed took through it, in nanoseconds.
+    transits: Vec<u64>,
 }
 
 impl Outbox {
     pub(crate) fn push(&mut self, outgoing: Outgoing) {
         self.queue.push(outgoing);
+    }
+
+    pub(crate) fn note_transit(&mut self, nanos: u64) {
+        self.transits.push(nanos);
+    }
+
+    pub(crate) fn take_transits(&mut self) -> impl Iterator<Item = u64> + '_ {
+        self.transits.drain(..)
     }
 
     pub(crate) fn queue(&self) -> &[Outgoing] {

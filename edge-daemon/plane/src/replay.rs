@@ -2,7 +2,7 @@
 //!
 //! `webrtc-srtp` has replay detectors of its own, but makes a new one (two allocations) for every packet that it
 //! opens and keeps state for every SSRC that it is shown, authentic or not. So its contexts run without, and
-//! this window stands before them: checked before a packet is opened, moved only after.
+//! this window stands before them and before our own GCM: checked before a packet is opened, moved only after.
 
 use lianmai_fanout::SequenceNumber;
 
@@ -34,6 +34,11 @@ impl<const WORDS: usize> ReplayWindow<WORDS> {
         };
         let ahead = sequence.since(SequenceNumber((highest & 0xffff) as u16));
         highest.checked_add_signed(i64::from(ahead))
+    }
+
+    /// The highest index seen.
+    pub(crate) const fn highest(&self) -> Option<u64> {
+        self.highest
     }
 
     /// Whether the index is neither seen nor too old to tell.

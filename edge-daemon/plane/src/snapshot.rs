@@ -73,6 +73,21 @@ pub struct TrackStats {
     pub lost: u64,
     /// Interarrival jitter (RFC 3550 §6.4.1).
     pub jitter: Duration,
+    /// How the kernel forwards it, while it does.
+    pub kernel: Option<FlowStats>,
+}
+
+/// One track that the kernel forwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowStats {
+    /// Legs that the kernel seals for; the daemon seals for the others.
+    pub legs: usize,
+    /// Packets that it is prepared for at a time, newer and older than the newest.
+    pub depth: u32,
+    /// Packets that the kernel took.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// One subscriber's copy.
@@ -82,6 +97,8 @@ pub struct LegStats {
     pub source: EndpointId,
     /// Packets sealed, retransmissions not among them.
     pub packets: u64,
+    /// Of these, sealed by the kernel.
+    pub by_kernel: u64,
     /// Their bytes.
     pub bytes: u64,
     /// Retransmissions sealed.

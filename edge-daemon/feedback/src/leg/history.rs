@@ -18,8 +18,17 @@ pub(super) struct SentHistory {
     numbers: Unwrapper,
     /// The number of the first entry.
     base: i64,
-    packets: VecDeque<Option<Packet>>,
+    packets: VecDeque<Entry>,
     reference: Option<i64>,
+}
+
+/// What is known of a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entry {
+    /// Nothing yet: it never left, or whoever sent it will still say so.
+    Skipped,
+    InFlight(Packet),
+    Arrived,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,18 +67,19 @@ impl SentHistory {
         if self.packets.is_empty() || (seq - next).abs() > MAX_STEP {
             self.packets.clear();
             self.base = seq;
-        } else {
-            // A number that was skipped never left; a number used twice keeps its first packet.
-            self.packets.extend((next..seq).map(|_| None));
-            if seq < next {
-                return;
-            }
         }
-        self.packets.push_back(Some(Packet {
-            at: now,
-            size,
-            missed: false,
-        }));
+        let end = self.base + self.packets.len() as i64;
+        self.packets.extend((end..=seq).map(|_| Entry::Skipped));
+        // A number used twice keeps its first packet.
+        let index = self.index(seq);
+        let entry = index.and_then(|index| self.packets.get_mut(index));
+        if let Some(entry) = entry.filter(|entry| **entry == Entry::Skipped) {
+            *entry = Entry::InFlight(Packet {
+                at: now,
+                size,
+                missed: false,
+            });
+        }
         while self.packets.len() > MAX_PACKETS {
             self.packets.pop_front();
             self.base += 1;
@@ -97,9 +107,9 @@ impl SentHistory {
     fn take(&mut self, seq: i64, arrived_us: i64, fate: &mut Fate) {
         let entry = self.index(seq).map(|index| self.packets.get_mut(index));
         fate.unknown += u64::from(entry == Some(None));
-        let Some(packet) = entry.flatten().and_then(Option::take) else {
-            return;
-        };
+        let Some(entry) = entry.flatten() else { return };
+        let Entry::InFlight(packet) = *entry else { return };
+        *entry = Entry::Arrived;
         fate.found += u64::from(packet.missed);
         fate.arrived.push(Arrived {
             sent_at: packet.at,
@@ -114,7 +124,9 @@ impl SentHistory {
         let mut missing = 0;
         for seq in from.max(self.base)..to.min(end) {
             let index = (seq - self.base) as usize;
-            if let Some(packet) = self.packets[index].as_mut().filter(|packet| !packet.missed) {
+            if let Entry::InFlight(packet) = &mut self.packets[index]
+                && !packet.missed
+            {
                 packet.missed = true;
                 missing += 1;
             }
@@ -127,7 +139,7 @@ impl SentHistory {
     }
 
     fn trim(&mut self) {
-        while self.packets.front().is_some_and(Option::is_none) {
+        while matches!(self.packets.front(), Some(Entry::Skipped | Entry::Arrived)) {
             self.packets.pop_front();
             self.base += 1;
         }
@@ -180,6 +192,23 @@ mod tests {
         let arrived: Vec<_> = fate.arrived.iter().map(|packet| packet.arrived_us).collect();
         assert_eq!(arrived, [1_000, 2_000, 3_000]);
         assert_eq!((fate.missing, fate.found, fate.unknown), (3, 0, 0));
+    }
+
+    /// The kernel sends packets too, and the daemon hears of them a moment later.
+    #[test]
+    fn a_number_that_was_skipped_may_still_have_been_sent() {
+        let mut history = sent([7, 10, 8, 9, 9]);
+        let fate = history.on_feedback(&feedback(7, 4, &[(0, 0), (1, 4), (2, 8), (3, 12)]));
+        assert_eq!((fate.arrived.len(), fate.missing, fate.unknown), (4, 0, 0));
+        let now = Instant::now();
+        history.on_sent(now, 12, 1_000);
+        history.on_sent(now, 8, 1_000);
+        let fate = history.on_feedback(&feedback(8, 5, &[(0, 0), (4, 4)]));
+        assert_eq!(
+            (fate.arrived.len(), fate.missing),
+            (1, 0),
+            "8 had arrived before, 11 never left"
+        );
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 
 impl Engine {
     pub(crate) fn apply(&mut self, now: Stamp, command: Command, out: &mut Outbox) {
+        self.flows.changed();
         match command {
             Command::Connect {
                 endpoint,
@@ -38,6 +39,14 @@ impl Engine {
 
     fn connect(&mut self, now: Stamp, id: EndpointId, remote: SocketAddr, keys: &SrtpKeys, out: &mut Outbox) {
         let remote = canonical(remote);
+        let link = self
+            .endpoints
+            .get(&id)
+            .and_then(|endpoint| endpoint.link.as_ref());
+        // What was sealed under a key is never forgotten while the key is in use.
+        if link.is_some_and(|link| link.has_keys(keys)) {
+            return self.move_to(id, remote);
+        }
         match Link::new(remote, keys) {
             Err(error) => tracing::error!(endpoint = %id, %error, "the endpoint stays without media"),
             Ok(link) => {

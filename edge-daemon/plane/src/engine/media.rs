@@ -2,12 +2,14 @@
 
 use super::{Engine, link};
 use crate::clock::Stamp;
-use crate::metrics::{DropReason, Retransmission};
+use crate::flows::FanLeg;
+use crate::metrics::{DropReason, Path, Retransmission};
 use crate::outbox::{Outbox, Outgoing};
 use crate::source::Accepted;
 use lianmai_fanout::{RtpHeader, SequenceNumber, Ssrc};
 use lianmai_mixer_control::media::Kind;
 use lianmai_webrtc::EndpointId;
+use std::rc::Rc;
 
 impl Engine {
     pub(super) fn on_rtp(
@@ -27,43 +29,84 @@ impl Engine {
             None => Err(DropReason::NotPublishing),
         };
         self.tell_heard(id, heard);
+        self.metrics.taken.inc(Path::Daemon);
         if let Ok(accepted) = &accepted {
             self.tap(id, Kind::Rtp, arrival, &accepted.packet);
-            self.fan_out(now, arrival, id, accepted, out);
+            self.fan_out(now, arrival, id, accepted, &[], out);
         }
         self.drain_source(now, id, out);
         accepted.map(|_| ())
     }
 
-    fn fan_out(
+    /// Seals a packet for all legs but those that the kernel serves; returns whether there were others.
+    pub(super) fn fan_out(
         &mut self,
         now: Stamp,
         arrival: Stamp,
         source: EndpointId,
         accepted: &Accepted,
+        by_kernel: &[FanLeg],
         out: &mut Outbox,
-    ) {
-        let Some(legs) = self.legs.get(&source) else {
-            return;
-        };
-        for leg in legs {
-            let Some(endpoint) = self.endpoints.get_mut(leg) else {
+    ) -> bool {
+        let (mut place, mut has_sealed) = (0, false);
+        while let Some(leg) = self.subscriber(source, place) {
+            place += 1;
+            if self.is_served(leg, by_kernel) {
                 continue;
-            };
-            let (Some(link), Some(leg)) = (&mut endpoint.link, &mut endpoint.leg) else {
-                continue;
-            };
-            match leg.seal(now, accepted, &mut link.sealer, &mut self.scratch) {
-                Ok(None) => {}
-                Ok(Some(sealed)) => out.push(Outgoing {
-                    to: link.remote,
-                    bytes: sealed.bytes,
-                    kind: sealed.kind,
-                    arrival: Some(arrival),
-                }),
+            }
+            match self.seal_for(now, arrival, leg, accepted, out) {
+                Ok(is_sealed) => has_sealed |= is_sealed,
                 Err(reason) => self.metrics.dropped.inc(reason),
             }
         }
+        if has_sealed {
+            self.flows.missed();
+        }
+        has_sealed
+    }
+
+    fn subscriber(&self, source: EndpointId, place: usize) -> Option<EndpointId> {
+        self.legs.get(&source)?.get(place).copied()
+    }
+
+    /// Whether the kernel seals for this leg, under the key that it has now.
+    fn is_served(&self, leg: EndpointId, by_kernel: &[FanLeg]) -> bool {
+        let Some(served) = by_kernel.iter().find(|served| served.id == leg) else {
+            return false;
+        };
+        let link = self
+            .endpoints
+            .get(&leg)
+            .and_then(|endpoint| endpoint.link.as_ref());
+        link.and_then(|link| link.sealer.session())
+            .is_some_and(|session| Rc::ptr_eq(session, &served.session))
+    }
+
+    /// Seals a packet for one leg; `Ok(false)` if it does not take it.
+    pub(super) fn seal_for(
+        &mut self,
+        now: Stamp,
+        arrival: Stamp,
+        leg: EndpointId,
+        accepted: &Accepted,
+        out: &mut Outbox,
+    ) -> Result<bool, DropReason> {
+        let Some(endpoint) = self.endpoints.get_mut(&leg) else {
+            return Ok(false);
+        };
+        let (Some(link), Some(leg)) = (&mut endpoint.link, &mut endpoint.leg) else {
+            return Ok(false);
+        };
+        let sealed = leg.seal(now, accepted, &mut link.sealer, &mut self.scratch)?;
+        let Some(sealed) = sealed else { return Ok(false) };
+        self.metrics.forwarded.inc(Path::Daemon);
+        out.push(Outgoing {
+            to: link.remote,
+            bytes: sealed.bytes,
+            kind: sealed.kind,
+            arrival: Some(arrival),
+        });
+        Ok(true)
     }
 
     /// Answers what a leg misses from the history of its source.

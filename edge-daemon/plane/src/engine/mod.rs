@@ -2,6 +2,11 @@
 
 mod commands;
 mod control;
+mod copies;
+#[cfg(test)]
+mod kernel_tests;
+#[cfg(test)]
+mod lab;
 mod media;
 #[cfg(test)]
 mod tests;
@@ -9,14 +14,14 @@ mod tests;
 use crate::clock::Stamp;
 use crate::command::Event;
 use crate::endpoint::{Endpoint, Heard, Link};
+use crate::flows::{Endpoints, Flows, Subscribers};
 use crate::metrics::{DropReason, Metrics};
 use crate::outbox::Outbox;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{EndpointStats, Snapshot};
 use crate::srtp::Refused;
 use lianmai_fanout::demux::Protocol;
 use lianmai_webrtc::EndpointId;
 use rustc_hash::FxHashMap;
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -26,11 +31,15 @@ const COMPARE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The forwarding state.
 pub(crate) struct Engine {
-    endpoints: BTreeMap<EndpointId, Endpoint>,
+    endpoints: Endpoints,
     /// Validated addresses only.
     by_remote: FxHashMap<SocketAddr, EndpointId>,
     /// The legs of each source, whether it publishes yet or not.
-    legs: BTreeMap<EndpointId, Vec<EndpointId>>,
+    legs: Subscribers,
+    /// What the kernel forwards; nothing, without one.
+    flows: Flows,
+    /// When the daemon last sealed for a leg from a copy of the kernel's.
+    served_from_copy_at: Option<Instant>,
     metrics: Metrics,
     events: mpsc::Sender<Event>,
     /// A packet on its way from one seal to the next.
@@ -41,9 +50,11 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn new(metrics: Metrics, events: mpsc::Sender<Event>) -> Self {
         Self {
-            endpoints: BTreeMap::new(),
+            endpoints: Endpoints::new(),
             by_remote: FxHashMap::default(),
-            legs: BTreeMap::new(),
+            legs: Subscribers::new(),
+            flows: Flows::default(),
+            served_from_copy_at: None,
             metrics,
             events,
             scratch: Vec::new(),
@@ -53,7 +64,7 @@ impl Engine {
 
     /// Whether there is nothing to do until a command comes.
     pub(crate) fn is_idle(&self) -> bool {
-        self.endpoints.is_empty()
+        self.endpoints.is_empty() && self.flows.is_empty()
     }
 
     /// An SRTP or SRTCP datagram arrived.
@@ -99,7 +110,7 @@ impl Engine {
         let endpoints = self
             .endpoints
             .iter()
-            .map(|(&id, endpoint)| endpoint.stats(id))
+            .map(|(&id, endpoint)| self.stats(id, endpoint))
             .collect();
         Snapshot {
             endpoints,
@@ -107,6 +118,14 @@ impl Engine {
             packets_out,
             transit: self.metrics.transit.times(),
         }
+    }
+
+    fn stats(&self, id: EndpointId, endpoint: &Endpoint) -> EndpointStats {
+        let mut stats = endpoint.stats(id);
+        for track in stats.source.iter_mut().flat_map(|source| &mut source.tracks) {
+            track.kernel = track.ssrc.and_then(|ssrc| self.flows.stats(id, ssrc));
+        }
+        stats
     }
 
     fn ids(&self) -> Vec<EndpointId> {

@@ -1,10 +1,24 @@
 //! What an attacker on the path may try.
 
-use super::{MAX_STREAMS, NotSealed, Opener, Refused, Sealer};
-use lianmai_fanout::RtpHeader;
+use super::opener::MAX_STREAMS;
+use super::{NotSealed, Opener, PadRing, Refused, Sealer, TokenRing, context};
+use bytes::Bytes;
+use lianmai_fanout::records::Sealed;
+use lianmai_fanout::{RtpHeader, SequenceNumber, Ssrc};
+use lianmai_kernel::{Claim, Maps, Slot};
 use lianmai_webrtc::{MasterKey, SrtpKeys, SrtpProfile};
+use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
+use std::rc::Rc;
 
 const PROFILES: [SrtpProfile; 2] = [SrtpProfile::AeadAes128Gcm, SrtpProfile::Aes128CmHmacSha1_80];
+
+impl Sealer {
+    /// Permission and seal in one.
+    pub(crate) fn seal_rtp(&mut self, packet: &[u8], header: &RtpHeader) -> Result<Bytes, NotSealed> {
+        let permit = self.permit(header)?;
+        self.seal(permit, packet, header)
+    }
+}
 
 fn keys(profile: SrtpProfile) -> SrtpKeys {
     let (key_len, salt_len) = profile.key_and_salt_len();
@@ -206,4 +220,212 @@ fn keys_of_a_wrong_length_are_an_error() {
     assert!(Opener::new(&wrong).is_err());
     wrong.outbound.key.pop();
     assert!(Sealer::new(&wrong).is_err());
+}
+
+/// Ours and `webrtc-srtp` have nothing in common but the RFC.
+#[test]
+fn an_independent_peer_opens_what_we_seal_and_the_other_way_round_over_every_wrap() {
+    for profile in PROFILES {
+        let (mut sealer, mut opener) = pair(profile);
+        let key = keys(profile).inbound;
+        let mut their_sealer = context(profile, &key).expect("keys");
+        let mut their_opener = context(profile, &key).expect("keys");
+        // Over two wraps, in steps that are nowhere near the size of a window.
+        for index in (40_000..180_000u32).step_by(97) {
+            let plain = packet(1, index as u16);
+            let ours = seal(&mut sealer, &plain);
+            assert_eq!(
+                their_opener.decrypt_rtp(&ours).expect("opened")[..],
+                plain,
+                "{profile:?} {index}"
+            );
+            let theirs = their_sealer.encrypt_rtp(&plain).expect("sealed");
+            assert_eq!(theirs[..], ours, "{profile:?} {index}");
+            assert_eq!(open(&mut opener, &theirs), Ok(plain), "{profile:?} {index}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_independent_peer_opens_packets_of_any_shape_in_any_order(
+        first in any::<u16>(),
+        steps in prop::collection::vec((-300i32..600, prop::collection::vec(any::<u8>(), 0..200), 0..4u8, 0..4u16), 1..60),
+    ) {
+        let (mut sealer, mut opener) = pair(SrtpProfile::AeadAes128Gcm);
+        let mut theirs = context(SrtpProfile::AeadAes128Gcm, &keys(SrtpProfile::AeadAes128Gcm).inbound).expect("keys");
+        let mut sequence = i32::from(first);
+        for (step, payload, csrcs, words) in steps {
+            sequence += step;
+            let mut plain = packet(1, sequence as u16);
+            plain.truncate(12);
+            plain[0] |= 0x10 | csrcs;
+            plain.resize(12 + 4 * usize::from(csrcs), 7);
+            // A two-byte extension of padding and whole elements, as a header parser that is not ours may read it.
+            plain.extend([0x10, 0]);
+            plain.extend(words.to_be_bytes());
+            plain.extend([5, 2, 1, 1].repeat(usize::from(words)));
+            plain.extend(payload);
+            let header = RtpHeader::parse(&plain).expect("RTP");
+            let Ok(sealed) = sealer.seal_rtp(&plain, &header) else { continue };
+            prop_assert_eq!(&theirs.decrypt_rtp(&sealed).expect("opened")[..], &plain[..]);
+            prop_assert_eq!(open(&mut opener, &sealed), Ok(plain));
+        }
+    }
+}
+
+/// RFC 3711 §3.3.1: an index has 48 bits; a key is used up before that.
+#[test]
+fn the_last_index_is_not_followed_by_the_first() {
+    let (sealer, _) = pair(SrtpProfile::AeadAes128Gcm);
+    let session = sealer.session().expect("a session key");
+    let plain = packet(1, 65_535);
+    assert!(session.seal(Ssrc(1), (1 << 48) - 1, &plain, 12).is_ok());
+    assert_eq!(
+        session.seal(Ssrc(1), 1 << 48, &plain, 12),
+        Err(NotSealed::Refused)
+    );
+}
+
+const SSRC: Ssrc = Ssrc(1);
+
+/// An opener that has opened the packet 100, and tokens for 101 to 107 that it shares with the kernel.
+fn shared_opener() -> (Sealer, Opener, Rc<TokenRing>) {
+    let (mut sealer, mut opener) = pair(SrtpProfile::AeadAes128Gcm);
+    open(&mut opener, &seal(&mut sealer, &packet(1, 100))).expect("opened");
+    let tokens = Maps::in_memory().expect("memory").tokens(8).expect("room");
+    (101..108).for_each(|index| _ = tokens.put(index, [0; 16], false));
+    let tokens = Rc::new(TokenRing::new(tokens));
+    opener.share(SSRC, Some(Rc::clone(&tokens)));
+    (sealer, opener, tokens)
+}
+
+#[test]
+fn a_packet_that_the_kernel_took_is_a_replay_before_and_after_its_copy_came() {
+    let (mut sealer, mut opener, tokens) = shared_opener();
+    let sealed = seal(&mut sealer, &packet(1, 103));
+    assert_eq!(tokens.tokens().claim(103), Claim::Granted, "by the kernel");
+    assert_eq!(open(&mut opener, &sealed), Err(Refused::Replayed));
+    opener.taken(SSRC, 103);
+    assert_eq!(open(&mut opener, &sealed), Err(Refused::Replayed));
+}
+
+#[test]
+fn a_packet_that_came_to_the_socket_is_not_taken_by_the_kernel_as_well() {
+    let (mut sealer, mut opener, tokens) = shared_opener();
+    assert!(open(&mut opener, &seal(&mut sealer, &packet(1, 103))).is_ok());
+    assert_eq!(tokens.tokens().claim(103), Claim::AlreadyClaimed);
+}
+
+#[test]
+fn a_forgery_uses_no_token_up() {
+    let (mut sealer, mut opener, tokens) = shared_opener();
+    let mut forged = seal(&mut sealer, &packet(1, 103));
+    forged[13] ^= 1;
+    assert_eq!(open(&mut opener, &forged), Err(Refused::Forged));
+    assert_eq!(tokens.tokens().slot(103), Slot::Free);
+}
+
+#[test]
+fn a_token_that_went_to_another_index_leaves_its_index_to_the_window() {
+    let (mut sealer, mut opener, tokens) = shared_opener();
+    let sealed: Vec<_> = [101, 102, 120]
+        .map(|sequence| seal(&mut sealer, &packet(1, sequence)))
+        .into();
+    assert_eq!(tokens.tokens().claim(101), Claim::Granted, "by the kernel");
+    for index in [101, 102] {
+        if tokens.retire(index) {
+            opener.taken(SSRC, index);
+        }
+        tokens.tokens().put(index + 8, [0; 16], false);
+    }
+    assert!(open(&mut opener, &sealed[2]).is_ok(), "ahead of all tokens");
+    assert_eq!(open(&mut opener, &sealed[0]), Err(Refused::Replayed));
+    assert!(open(&mut opener, &sealed[1]).is_ok());
+    assert_eq!(open(&mut opener, &sealed[1]), Err(Refused::Replayed));
+}
+
+/// A sealer that has sealed the packet 100, and pads under the publisher's index 65,636 and the seven after it.
+fn shared_sealer() -> (Sealer, Rc<PadRing>) {
+    let (mut sealer, _) = pair(SrtpProfile::AeadAes128Gcm);
+    seal(&mut sealer, &packet(1, 100));
+    let pads = Maps::in_memory().expect("memory").pads(8).expect("room");
+    (65_637..65_644).for_each(|index| _ = pads.put(index, [0; 16], false, 16, |_| {}));
+    let ring = Rc::new(PadRing::new(pads, -65_536));
+    sealer.share(SSRC, Rc::clone(&ring));
+    (sealer, ring)
+}
+
+fn try_seal(sealer: &mut Sealer, sequence: u16) -> Result<Bytes, NotSealed> {
+    let packet = packet(1, sequence);
+    sealer.seal_rtp(&packet, &RtpHeader::parse(&packet).expect("RTP"))
+}
+
+#[test]
+fn what_the_kernel_sealed_is_not_sealed_again_while_its_pad_is_there_and_after() {
+    let (mut sealer, ring) = shared_sealer();
+    let claim = ring.pads().seal_like_the_kernel(65_639, 5, Sealed::default());
+    assert_eq!(claim, Claim::Granted);
+    assert_eq!(try_seal(&mut sealer, 103), Err(NotSealed::AlreadySealed));
+    assert!(ring.retire(65_639));
+    sealer.sealed(SSRC, 103);
+    ring.pads().put(65_647, [0; 16], false, 16, |_| {});
+    sealer.unshare(SSRC, &ring);
+    assert_eq!(try_seal(&mut sealer, 103), Err(NotSealed::AlreadySealed));
+    assert!(try_seal(&mut sealer, 104).is_ok());
+}
+
+#[test]
+fn what_is_sealed_here_is_not_sealed_by_the_kernel_as_well() {
+    let (mut sealer, ring) = shared_sealer();
+    assert!(try_seal(&mut sealer, 103).is_ok());
+    let claim = ring.pads().seal_like_the_kernel(65_639, 5, Sealed::default());
+    assert_eq!(claim, Claim::AlreadyClaimed);
+}
+
+/// A stream that ends and begins again under the same SSRC has two rings for a moment.
+#[test]
+fn of_two_rings_of_one_leg_both_are_asked() {
+    let (mut sealer, old) = shared_sealer();
+    let pads = Maps::in_memory().expect("memory").pads(8).expect("room");
+    (101..108).for_each(|index| _ = pads.put(index, [0; 16], false, 16, |_| {}));
+    let new = Rc::new(PadRing::new(pads, 0));
+    sealer.share(SSRC, Rc::clone(&new));
+    assert_eq!(old.pads().claim(65_639), Claim::Granted, "by the kernel");
+    assert_eq!(try_seal(&mut sealer, 103), Err(NotSealed::AlreadySealed));
+    assert!(try_seal(&mut sealer, 104).is_ok());
+    assert_eq!(new.pads().claim(104), Claim::AlreadyClaimed);
+}
+
+/// RFC 3711 §3.3.1: a receiver that joins late starts at the rollover counter 0, wherever the publisher is.
+#[test]
+fn a_leg_has_the_rollover_counter_of_its_own_first_packet() {
+    let (mut sealer, _) = pair(SrtpProfile::AeadAes128Gcm);
+    assert_eq!(
+        sealer.nearest(SSRC, SequenceNumber(65_000)),
+        None,
+        "nothing was sealed yet"
+    );
+    seal(&mut sealer, &packet(1, 65_000));
+    assert_eq!(sealer.nearest(SSRC, SequenceNumber(65_001)), Some(65_001));
+    assert_eq!(sealer.nearest(SSRC, SequenceNumber(1)), Some(65_537));
+}
+
+proptest! {
+    /// Whoever is faster at each index, it is sealed once.
+    #[test]
+    fn no_race_seals_an_index_twice(steps in prop::collection::vec((0..7u16, any::<bool>()), 0..60)) {
+        let (mut sealer, ring) = shared_sealer();
+        let mut sealed = [0; 7];
+        for (place, by_kernel) in steps {
+            let is_sealed = if by_kernel {
+                let index = 65_637 + u64::from(place);
+                ring.pads().seal_like_the_kernel(index, 5, Sealed::default()) == Claim::Granted
+            } else {
+                try_seal(&mut sealer, 101 + place).is_ok()
+            };
+            sealed[usize::from(place)] += u32::from(is_sealed);
+            prop_assert!(sealed[usize::from(place)] == 1, "at the first attempt, and never again");
+        }
+    }
 }

@@ -1,15 +1,16 @@
 //! The test vectors of RFC 3711 and RFC 7714 on the code in use.
 //!
-//! The vectors give session keys, while a context takes master keys and derives them. So the transforms of both RFCs
-//! stand here a second time, over other primitives: they reproduce the vectors, and the code in use agrees with
-//! them bit by bit on whole packets.
+//! Those of RFC 7714 run through our own code. Those of RFC 3711 give session keys, while a context takes master keys and
+//! derives them; so that transform stands here a second time, over other primitives: it reproduces the vectors, and
+//! the code in use agrees with it bit by bit on whole packets.
 
-use super::{Opener, Sealer};
+use super::session::SessionKey;
+use super::{Opener, Sealer, context};
 use aes::Aes128;
 use aes::cipher::{BlockEncrypt, KeyInit};
-use lianmai_fanout::RtpHeader;
+use lianmai_fanout::ghash::{Block, Ghash, Table};
+use lianmai_fanout::{RtpHeader, Ssrc};
 use lianmai_webrtc::{MasterKey, SrtpKeys, SrtpProfile};
-use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::hmac;
 
 fn hex(text: &str) -> Vec<u8> {
@@ -58,49 +59,18 @@ fn aes_cm_iv(salt: &[u8], ssrc: [u8; 4], index: u64) -> [u8; 16] {
     iv
 }
 
-/// RFC 7714 §8.1: 00 00 || SSRC || ROC || SEQ, XORed with the salt.
-fn gcm_iv(salt: &[u8], ssrc: [u8; 4], index: u64) -> [u8; 12] {
-    let mut iv = [0; 12];
-    iv[2..6].copy_from_slice(&ssrc);
-    iv[6..].copy_from_slice(&index.to_be_bytes()[2..]);
-    iv.iter_mut().zip(salt).for_each(|(byte, with)| *byte ^= with);
-    iv
-}
-
-fn gcm_seal(key: &[u8], iv: [u8; 12], aad: &[u8], plain: &[u8]) -> Vec<u8> {
-    let key = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, key).expect("16 bytes"));
-    let mut sealed = plain.to_vec();
-    let nonce = Nonce::assume_unique_for_key(iv);
-    key.seal_in_place_append_tag(nonce, Aad::from(aad), &mut sealed)
-        .expect("short");
-    sealed
-}
-
-/// A whole SRTP packet from master keys.
-fn reference(profile: SrtpProfile, master: &MasterKey, packet: &[u8], index: u64) -> Vec<u8> {
+/// A whole packet of AES_CM_128_HMAC_SHA1_80 from master keys.
+fn reference(master: &MasterKey, packet: &[u8], index: u64) -> Vec<u8> {
     let header = RtpHeader::parse(packet).expect("RTP");
-    let ssrc = header.ssrc.0.to_be_bytes();
     let (aad, plain) = packet.split_at(header.len);
-    match profile {
-        SrtpProfile::AeadAes128Gcm => {
-            let iv = gcm_iv(&derive(master, 2, 12), ssrc, index);
-            [aad, &gcm_seal(&derive(master, 0, 16), iv, aad, plain)].concat()
-        }
-        SrtpProfile::Aes128CmHmacSha1_80 => {
-            let iv = aes_cm_iv(&derive(master, 2, 14), ssrc, index);
-            let stream = aes_cm(&derive(master, 0, 16), iv, plain.len());
-            let cipher: Vec<u8> = plain.iter().zip(stream).map(|(byte, with)| byte ^ with).collect();
-            // RFC 3711 §4.2: M = authenticated portion || ROC; the tag is cut to 80 bits.
-            let signed = [
-                aad,
-                &cipher,
-                &u32::try_from(index >> 16).expect("short").to_be_bytes(),
-            ]
-            .concat();
-            let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &derive(master, 1, 20));
-            [aad, &cipher, &hmac::sign(&key, &signed).as_ref()[..10]].concat()
-        }
-    }
+    let iv = aes_cm_iv(&derive(master, 2, 14), header.ssrc.0.to_be_bytes(), index);
+    let stream = aes_cm(&derive(master, 0, 16), iv, plain.len());
+    let cipher: Vec<u8> = plain.iter().zip(stream).map(|(byte, with)| byte ^ with).collect();
+    // RFC 3711 §4.2: M = authenticated portion || ROC; the tag is cut to 80 bits.
+    let rollovers = u32::try_from(index >> 16).expect("short").to_be_bytes();
+    let signed = [aad, &cipher, &rollovers].concat();
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &derive(master, 1, 20));
+    [aad, &cipher, &hmac::sign(&key, &signed).as_ref()[..10]].concat()
 }
 
 /// RFC 3711 appendix B.2.
@@ -133,28 +103,85 @@ fn rfc_3711_key_derivation() {
 }
 
 /// RFC 7714 §16.1.1 and §16.1.2: "Gallia est omnis divisa in partes tres".
-#[test]
-fn rfc_7714_encryption_and_decryption() {
-    let key = hex("000102030405060708090a0b0c0d0e0f");
-    let header = hex("8040f17b 8041f8d3 5501a0b2");
-    let iv = gcm_iv(
-        &hex("51756964 2070726f 2071756f"),
-        [0x55, 0x01, 0xa0, 0xb2],
-        0xf17b,
-    );
-    assert_eq!(iv.to_vec(), hex("51753c6580c2726f20718414"));
-    let plain = b"Gallia est omnis divisa in partes tres";
-    let sealed = gcm_seal(&key, iv, &header, plain);
-    let cipher = "f24de3a3 fb34de6c acba861c 9d7e4bca be633bd5 0d294e6f 42a5f47a 51c7d19b 36de3adf 8833";
-    let tag = "899d7f27 beb16a91 52cf765e e4390cce";
-    assert_eq!(sealed, hex(&[cipher, tag].concat()));
-    let opener = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &key).expect("16 bytes"));
-    let mut sealed = sealed;
-    let opened = opener.open_in_place(Nonce::assume_unique_for_key(iv), Aad::from(&header), &mut sealed);
-    assert_eq!(opened.expect("authentic"), plain);
+struct Gallia {
+    session: SessionKey,
+    packet: Vec<u8>,
+    sealed: Vec<u8>,
 }
 
-/// The code in use seals and opens what the two transforms above say, over a wrap of the sequence number.
+const SSRC: Ssrc = Ssrc(0x5501_a0b2);
+const INDEX: u64 = 0xf17b;
+
+fn gallia() -> Gallia {
+    let key = hex("000102030405060708090a0b0c0d0e0f");
+    let salt = hex("51756964 2070726f 2071756f");
+    let header = hex("8040f17b 8041f8d3 5501a0b2");
+    let cipher = "f24de3a3 fb34de6c acba861c 9d7e4bca be633bd5 0d294e6f 42a5f47a 51c7d19b 36de3adf 8833";
+    let tag = "899d7f27 beb16a91 52cf765e e4390cce";
+    Gallia {
+        session: SessionKey::new(
+            &key.try_into().expect("16 bytes"),
+            salt.try_into().expect("12 bytes"),
+        ),
+        packet: [&header, b"Gallia est omnis divisa in partes tres".as_slice()].concat(),
+        sealed: [header, hex(cipher), hex(tag)].concat(),
+    }
+}
+
+#[test]
+fn rfc_7714_encryption_and_decryption() {
+    let Gallia {
+        session,
+        packet,
+        sealed,
+    } = gallia();
+    assert_eq!(
+        session.seal(SSRC, INDEX, &packet, 12).expect("sealed")[..],
+        sealed
+    );
+    assert_eq!(
+        session.open(SSRC, INDEX, &sealed, 12).expect("authentic")[..],
+        packet
+    );
+}
+
+/// What the kernel is given for a packet makes the same packet, by its own arithmetic.
+#[test]
+fn rfc_7714_in_parts() {
+    let Gallia {
+        session,
+        packet,
+        sealed,
+    } = gallia();
+    let mut payload = packet[12..].to_vec();
+    session.apply_key_stream(SSRC, INDEX, &mut payload);
+    assert_eq!(payload, sealed[12..sealed.len() - 16]);
+    let mut table = Box::new(Table::EMPTY);
+    table.fill(session.hash_subkey());
+    let mut hash = Ghash::new(&table);
+    [&sealed[..12], &payload]
+        .into_iter()
+        .flat_map(blocks)
+        .for_each(|block| hash.absorb(block));
+    let hash = hash
+        .finish(12, payload.len())
+        .into_iter()
+        .flat_map(u64::to_ne_bytes);
+    let mask = session.tag_mask(SSRC, INDEX);
+    let tag: Vec<u8> = hash.zip(mask).map(|(byte, mask)| byte ^ mask).collect();
+    assert_eq!(tag, sealed[sealed.len() - 16..]);
+}
+
+/// NIST SP 800-38D §7.1: what is hashed is filled up with zeros.
+fn blocks(bytes: &[u8]) -> Vec<Block> {
+    let mut padded = bytes.to_vec();
+    padded.resize(bytes.len().next_multiple_of(16), 0);
+    let words = padded.as_chunks().0.iter().map(|word| u64::from_ne_bytes(*word));
+    words.collect::<Vec<_>>().as_chunks().0.to_vec()
+}
+
+/// The code in use seals and opens what the RFCs say, over a wrap of the sequence number; for AEAD_AES_128_GCM an
+/// independent context says it.
 #[test]
 fn the_code_in_use_agrees_with_both_rfcs() {
     for (profile, salt) in [
@@ -172,13 +199,22 @@ fn the_code_in_use_agrees_with_both_rfcs() {
         };
         let mut sealer = Sealer::new(&keys).expect("keys");
         let mut opener = Opener::new(&keys).expect("keys");
+        let mut independent = context(profile, &master).expect("keys");
         for index in 65_533..65_540u64 {
             // A CSRC, and extension elements between paddings.
             let mut packet = hex("91600000 8041f8d3 5501a0b2 00000007 bede0002 00100900 00200000");
             packet[2..4].copy_from_slice(&index.to_be_bytes()[6..]);
             packet.extend(b"Gallia est omnis divisa in partes tres");
             let header = RtpHeader::parse(&packet).expect("RTP");
-            let expected = reference(profile, &master, &packet, index);
+            let expected = match profile {
+                SrtpProfile::Aes128CmHmacSha1_80 => reference(&master, &packet, index),
+                SrtpProfile::AeadAes128Gcm => {
+                    let mut described = rtp::header::Header::default();
+                    super::describe(&mut described, &header);
+                    let sealed = independent.encrypt_rtp_with_header(&packet, &described);
+                    sealed.expect("sealed").to_vec()
+                }
+            };
             assert_eq!(
                 sealer.seal_rtp(&packet, &header).expect("sealed"),
                 expected,

@@ -214,7 +214,7 @@ fn a_publisher_is_held_to_its_weakest_leg() {
     });
 }
 
-fn mixer() -> (OwnedFd, OwnedFd) {
+pub(crate) fn mixer() -> (OwnedFd, OwnedFd) {
     let (ours, theirs) =
         socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::empty()).expect("a pair");
     setsockopt(&theirs, sockopt::ReceiveTimeout, &TimeVal::seconds(10)).expect("a timeout");
@@ -222,7 +222,7 @@ fn mixer() -> (OwnedFd, OwnedFd) {
 }
 
 /// The next message for which `take` has something.
-fn tapped<T>(socket: &OwnedFd, mut take: impl FnMut(&Message<'_>) -> Option<T>) -> T {
+pub(crate) fn tapped<T>(socket: &OwnedFd, mut take: impl FnMut(&Message<'_>) -> Option<T>) -> T {
     let mut buffer = vec![0; MAX_LEN];
     for _ in 0..1_000 {
         let len = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty()).expect("within the time limit");

@@ -1,11 +1,14 @@
 //! A plane, peers and packets.
 
 use lianmai_fanout::{PayloadType, RtpPacket, SequenceNumber, Ssrc};
-use lianmai_plane::{Command, Event, Metrics, Outputs, PlaneConfig, PlaneHandle, Snapshot, spawn_userspace};
+use lianmai_plane::{
+    Command, Event, Metrics, Outputs, PlaneConfig, PlaneHandle, Snapshot, spawn_kernel, spawn_userspace,
+};
 use lianmai_webrtc::media::{Codec, ExtensionIds, Feedback, Kind, Track};
 use lianmai_webrtc::{EndpointId, MasterKey, SrtpKeys, SrtpProfile, Validated};
 use std::collections::VecDeque;
 use std::future::Future;
+use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 use webrtc_srtp::context::Context;
@@ -34,6 +37,18 @@ impl Plane {
         Self { handle, outputs }
     }
 
+    /// `None` where the programs were not built, or may not be loaded.
+    pub(crate) fn start_in_kernel(bind: &str, interface: &str) -> Option<Self> {
+        let config = PlaneConfig::new(bind.parse().expect("an address"));
+        match spawn_kernel(&config, interface) {
+            Ok((handle, outputs)) => Some(Self { handle, outputs }),
+            Err(error) => {
+                eprintln!("skipped: {error}");
+                None
+            }
+        }
+    }
+
     /// Applies a command and waits until it is applied: packets take another way to the plane than commands.
     pub(crate) fn apply(&self, command: Command) {
         self.handle.apply(command).expect("a running plane");
@@ -60,7 +75,11 @@ impl Plane {
 
     /// A peer with keys and an address that the plane knows.
     pub(crate) fn connect(&self, id: u64, profile: SrtpProfile) -> Peer {
-        let peer = Peer::new(id, profile, self.address());
+        self.connect_over(socket(), id, profile)
+    }
+
+    pub(crate) fn connect_over(&self, socket: UdpSocket, id: u64, profile: SrtpProfile) -> Peer {
+        let peer = Peer::over(socket, id, profile, self.address());
         self.apply(peer.connect());
         peer
     }
@@ -105,7 +124,7 @@ pub(crate) fn wait<F: Future>(future: F) -> F::Output {
 pub(crate) struct Peer {
     pub(crate) id: EndpointId,
     pub(crate) socket: UdpSocket,
-    plane: SocketAddr,
+    pub(crate) plane: SocketAddr,
     keys: SrtpKeys,
     sealer: Context,
     opener: Context,
@@ -115,10 +134,14 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) fn new(id: u64, profile: SrtpProfile, plane: SocketAddr) -> Self {
+        Self::over(socket(), id, profile, plane)
+    }
+
+    pub(crate) fn over(socket: UdpSocket, id: u64, profile: SrtpProfile, plane: SocketAddr) -> Self {
         let keys = keys(id as u8, profile);
         Self {
             id: EndpointId(id),
-            socket: socket(),
+            socket,
             plane,
             sealer: context(profile, &keys.inbound),
             opener: context(profile, &keys.outbound),
@@ -199,10 +222,12 @@ impl Peer {
 
     fn receive_any(&mut self) {
         let mut buffer = [0; 2_048];
-        let len = self
-            .socket
-            .recv(&mut buffer)
-            .expect("a datagram within the time limit");
+        let len = loop {
+            match self.socket.recv(&mut buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                received => break received.expect("a datagram within the time limit"),
+            }
+        };
         let datagram = &buffer[..len];
         if (192..=223).contains(&datagram[1]) {
             self.rtcp.push_back(
@@ -219,7 +244,11 @@ impl Peer {
 }
 
 pub(crate) fn socket() -> UdpSocket {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    bound("127.0.0.1:0")
+}
+
+pub(crate) fn bound(address: &str) -> UdpSocket {
+    let socket = UdpSocket::bind(address).expect("an address of ours");
     socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     socket
 }

@@ -203,7 +203,7 @@ fn receivable(rtp: &RtpSection, codec: Codec) -> Option<&Payload> {
 }
 
 /// RFC 4588 §5.3: retransmissions have an SSRC of their own. It can be announced only together with the SSRC that it
-/// repairs; without that, retransmissions go out as they were.
+/// repairs; without that there are no retransmissions.
 fn leg_rtx_ssrc(payload: &Payload, media: Option<Ssrc>, local: &Local) -> Option<Ssrc> {
     let media = media.filter(|_| payload.rtx.is_some() && payload.feedback.nack)?;
     let ours = local.rtx_ssrc;

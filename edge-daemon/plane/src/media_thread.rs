@@ -1,9 +1,10 @@
-//! The userspace plane: one thread that owns the UDP port.
+//! The thread that owns the UDP port, and drives the kernel if there is one to drive.
 
 use crate::clock::{Clock, Stamp};
 use crate::command::Event;
 use crate::engine::Engine;
 use crate::handle::Input;
+use crate::kernel_side::KernelSide;
 use crate::metrics::{DropReason, Metrics, PacketKind};
 use crate::outbox::Outbox;
 use crate::socket::{BATCH, Received, Receiver, Sender};
@@ -44,10 +45,13 @@ pub(crate) struct Parts {
     pub(crate) datagrams: mpsc::Sender<Datagram>,
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) metrics: Metrics,
+    /// `None` is the userspace plane.
+    pub(crate) kernel: Option<KernelSide>,
 }
 
 /// The thread's state.
-pub(crate) struct Userspace {
+pub(crate) struct MediaThread {
+    kernel: Option<KernelSide>,
     socket: UdpSocket,
     wake: Arc<EventFd>,
     inputs: crossbeam_channel::Receiver<Input>,
@@ -61,6 +65,18 @@ pub(crate) struct Userspace {
     transit: TransitRecorder,
     next_tick: Instant,
     publish_at: Instant,
+    look: Look,
+}
+
+/// When the kernel's copies are looked at, and its rings filled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// When there is something to do anyway: no stream is in the kernel.
+    Idle,
+    /// Not later than this.
+    At(Instant),
+    /// There is more to do.
+    Now,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,12 +85,14 @@ enum Inputs {
     Closed,
 }
 
-impl Userspace {
+impl MediaThread {
     /// To be called on the media thread: message headers hold pointers and stay where they were made.
     pub(crate) fn new(parts: Parts) -> Self {
         let clock = Clock::new();
         let now = clock.now().at;
         Self {
+            kernel: parts.kernel,
+            look: Look::Idle,
             sender: Sender::new(parts.local),
             socket: parts.socket,
             wake: parts.wake,
@@ -98,6 +116,7 @@ impl Userspace {
             if self.take_inputs() == Inputs::Closed {
                 break;
             }
+            self.serve_kernel();
             self.tick_if_due();
             for _ in 0..BATCHES_A_TURN {
                 if self.receive_batch() < BATCH {
@@ -105,6 +124,7 @@ impl Userspace {
                 }
             }
         }
+        self.engine.withdraw_flows(self.clock.now().at);
         self.flush();
         self.transit.publish();
     }
@@ -112,13 +132,21 @@ impl Userspace {
     fn take_inputs(&mut self) -> Inputs {
         // Read before the queue, so that a command that comes now wakes the next wait.
         let _ = self.wake.read();
+        let mut has_changed = false;
         for _ in 0..COMMANDS_A_TURN {
             match self.inputs.try_recv() {
-                Ok(Input::Command(command)) => self.engine.apply(self.clock.now(), command, &mut self.outbox),
+                Ok(Input::Command(command)) => {
+                    has_changed = true;
+                    self.engine.apply(self.clock.now(), command, &mut self.outbox);
+                }
                 Ok(Input::Snapshot(reply)) => self.answer(reply),
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => return Inputs::Closed,
             }
+        }
+        if let Some(kernel) = self.kernel.as_mut().filter(|_| has_changed) {
+            self.engine.review_flows(self.clock.now().at, kernel);
+            self.look = Look::Now;
         }
         self.flush();
         Inputs::Open
@@ -130,6 +158,33 @@ impl Userspace {
         let _ = reply.send(self.engine.snapshot());
     }
 
+    /// Takes copies, serves legs that the kernel left behind, and fills its rings.
+    fn serve_kernel(&mut self) {
+        let Some(kernel) = &mut self.kernel else { return };
+        let (engine, outbox, clock) = (&mut self.engine, &mut self.outbox, &self.clock);
+        let now = clock.now();
+        let all = kernel.take(|copy, header, payload| {
+            engine.on_copy(clock.now(), copy, header, payload, outbox);
+        });
+        if all {
+            engine.copies_drained(now.at);
+        }
+        let is_due = match self.look {
+            Look::Idle | Look::Now => true,
+            Look::At(at) => at <= now.at,
+        };
+        if is_due || !all {
+            engine.settle(now, outbox);
+            let more = engine.feed(now, kernel) || !all;
+            self.look = match engine.look_within(now.at) {
+                _ if more => Look::Now,
+                Some(time) => Look::At(now.at + time),
+                None => Look::Idle,
+            };
+        }
+        self.flush();
+    }
+
     fn tick_if_due(&mut self) {
         let now = self.clock.now();
         if now.at < self.next_tick {
@@ -137,32 +192,54 @@ impl Userspace {
         }
         self.next_tick = now.at + TICK;
         self.engine.on_tick(now, &mut self.outbox);
+        if self.kernel.as_mut().is_some_and(|kernel| kernel.has_news(now.at)) {
+            self.engine.routes_changed();
+        }
         self.flush();
         if now.at >= self.publish_at {
             self.publish_at = now.at + PUBLISH_INTERVAL;
-            self.transit.publish();
+            self.publish();
+        }
+    }
+
+    /// Shows what was measured.
+    fn publish(&mut self) {
+        self.transit.publish();
+        let Some(kernel) = &mut self.kernel else { return };
+        self.engine.show_flows(kernel);
+        match kernel.kernel().outcomes() {
+            Ok(outcomes) => self.metrics.show_outcomes(&outcomes),
+            Err(error) => tracing::warn!(%error, "the counters of the kernel programs cannot be read"),
         }
     }
 
     /// Until a packet, a command or the next tick.
     fn wait(&self) {
-        let mut fds = [
-            PollFd::new(self.socket.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
-        ];
+        let alarm = self.kernel.as_ref().map(KernelSide::alarm);
+        let fds = [Some(self.socket.as_fd()), Some(self.wake.as_fd()), alarm];
+        let fds = fds.into_iter().flatten();
+        let mut fds: Vec<PollFd<'_>> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         // An interrupted wait is a short one.
         let _ = poll(&mut fds, self.timeout());
     }
 
     fn timeout(&self) -> PollTimeout {
-        if !self.inputs.is_empty() {
+        if !self.inputs.is_empty() || self.kernel.is_some() && self.look == Look::Now {
             return PollTimeout::ZERO;
         }
         if self.engine.is_idle() {
-            return PollTimeout::NONE;
+            // What the programs count is shown all the same.
+            let shown_within = self.kernel.as_ref().map(|_| PUBLISH_INTERVAL);
+            return shown_within.map_or(PollTimeout::NONE, |time| {
+                PollTimeout::try_from(time).unwrap_or(PollTimeout::ZERO)
+            });
         }
+        let until = match self.look {
+            Look::At(at) => at.min(self.next_tick),
+            Look::Idle | Look::Now => self.next_tick,
+        };
         // Rounded up: a wait that ends a little early would be followed by some of no length.
-        let left = self.next_tick.saturating_duration_since(Instant::now()) + Duration::from_micros(999);
+        let left = until.saturating_duration_since(Instant::now()) + Duration::from_micros(999);
         PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO)
     }
 
@@ -193,6 +270,9 @@ impl Userspace {
 
     /// Sends what waits, and notes how long its packets took.
     fn flush(&mut self) {
+        for nanos in self.outbox.take_transits() {
+            self.transit.record(nanos);
+        }
         if self.outbox.len() == 0 {
             return;
         }

@@ -1,0 +1,25 @@
+//! The benchmark: `cargo xtask bench fanout`, described in docs/benchmarks.md.
+#![forbid(unsafe_code)]
+
+mod clock;
+mod host;
+mod load;
+mod matrix;
+mod measure;
+mod options;
+mod processor;
+mod report;
+mod run;
+mod scenario;
+mod system;
+mod wire;
+
+use clap::Parser;
+use options::{Arguments, Task};
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().task {
+        Task::Fanout(options) => run::fanout(&options.settled()),
+        Task::Busy => measure::busy::run(),
+    }
+}

@@ -1,0 +1,37 @@
+//! Takes the kernel programs into the crate: the object that `LIANMAI_XDP_OBJECT` names, or the one that `cargo xtask setup`
+//! built. Without either the crate is built without programs, and says so when they are to be loaded.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+fn main() {
+    println!("cargo::rerun-if-env-changed=LIANMAI_XDP_OBJECT");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo says where")).join("lianmai-xdp");
+    match env::var_os("LIANMAI_XDP_OBJECT") {
+        Some(path) => take(Path::new(&path), &out),
+        None => take_built(&out),
+    }
+}
+
+fn take_built(out: &Path) {
+    let crate_dir = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo says where"));
+    let folder = crate_dir.join("../../../target/bpf");
+    let object = folder.join("lianmai-xdp");
+    if object.exists() {
+        take(&object, out);
+        return;
+    }
+    // A path that does not exist would have cargo build this crate anew each time; a folder is looked into for what appears.
+    // Where none can be made, none will appear.
+    if fs::create_dir_all(&folder).is_ok() {
+        println!("cargo::rerun-if-changed={}", folder.display());
+    }
+    fs::write(out, []).expect("an empty file in OUT_DIR");
+}
+
+fn take(object: &Path, out: &Path) {
+    println!("cargo::rerun-if-changed={}", object.display());
+    if let Err(error) = fs::copy(object, out) {
+        panic!("the kernel programs {} cannot be read: {error}", object.display());
+    }
+}

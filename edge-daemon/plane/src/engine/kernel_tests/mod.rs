@@ -1,0 +1,6 @@
+//! An engine beside a kernel: who forwards what, and that nothing is sealed twice or lost, whatever happens when.
+
+mod changes;
+mod forwarding;
+mod properties;
+mod races;

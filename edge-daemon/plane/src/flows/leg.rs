@@ -1,0 +1,184 @@
+//! One leg of a flow: its ring of pads, and how it is filled.
+
+use super::cursor::Cursor;
+use super::fans::FanLeg;
+use super::plan::PlannedLeg;
+use super::{Endpoints, sealer_of};
+use crate::srtp::{PadRing, SessionKey};
+use lianmai_fanout::records::{self, MAX_PAYLOAD};
+use lianmai_fanout::{LegHeader, Ssrc};
+use lianmai_kernel::{Fate, FrameHeader, Maps, NoRoom, PeerSlot, TableSlot};
+use lianmai_webrtc::EndpointId;
+use std::rc::Rc;
+
+/// A leg while the kernel has pads of it.
+pub(crate) struct FlowLeg {
+    pub(crate) id: EndpointId,
+    ssrc: Ssrc,
+    session: Rc<SessionKey>,
+    ring: Rc<PadRing>,
+    table: Rc<TableSlot>,
+    pub(crate) cursor: Cursor,
+    header: LegHeader,
+    frame: FrameHeader,
+    peer: Rc<PeerSlot>,
+    /// Whether the stream should still go there.
+    pub(crate) wanted: bool,
+}
+
+/// What the pads of one packet have in common.
+pub(crate) struct Source<'a> {
+    pub(crate) index: u64,
+    /// The publisher's key stream.
+    pub(crate) stream: &'a [u8; MAX_PAYLOAD],
+}
+
+impl FlowLeg {
+    /// Makes an empty ring, of which the sealer knows from now on. None as long as another flow has one for the same SSRC
+    /// and key: two pads for one index would be two packets sealed with it.
+    pub(crate) fn new(
+        ssrc: Ssrc,
+        highest: u64,
+        depth: u32,
+        plan: &PlannedLeg,
+        endpoints: &mut Endpoints,
+        maps: &mut Maps,
+    ) -> Result<Option<Self>, NoRoom> {
+        let Some(link) = endpoints
+            .get_mut(&plan.id)
+            .and_then(|endpoint| endpoint.link.as_mut())
+        else {
+            return Ok(None);
+        };
+        if link.sealer.is_shared(ssrc) {
+            return Ok(None);
+        }
+        let table = link.outbound_table(&plan.session, maps)?;
+        let delta = plan.highest.wrapping_sub(highest).cast_signed();
+        let ring = Rc::new(PadRing::new(maps.pads(depth)?, delta));
+        link.sealer.share(ssrc, Rc::clone(&ring));
+        Ok(Some(Self {
+            id: plan.id,
+            ssrc,
+            session: Rc::clone(&plan.session),
+            ring,
+            table,
+            cursor: Cursor::new(depth, highest),
+            header: plan.header,
+            frame: plan.frame,
+            peer: Rc::clone(&plan.peer),
+            wanted: true,
+        }))
+    }
+
+    /// Whether this is the leg that is planned, under the same key.
+    pub(crate) fn is(&self, plan: &PlannedLeg) -> bool {
+        self.id == plan.id && Rc::ptr_eq(&self.session, &plan.session)
+    }
+
+    /// Takes over what is planned, or that it is planned no more; whether that is anything new.
+    pub(crate) fn follow(&mut self, plan: Option<&PlannedLeg>) -> bool {
+        let was_wanted = std::mem::replace(&mut self.wanted, plan.is_some());
+        let Some(plan) = plan else { return was_wanted };
+        let is_same = was_wanted
+            && self.header == plan.header
+            && self.frame == plan.frame
+            && Rc::ptr_eq(&self.peer, &plan.peer);
+        self.header = plan.header;
+        self.frame = plan.frame;
+        self.peer = Rc::clone(&plan.peer);
+        !is_same
+    }
+
+    pub(crate) const fn ring(&self) -> &Rc<PadRing> {
+        &self.ring
+    }
+
+    /// Whether the kernel has what it takes for the packets up to this index.
+    pub(crate) fn is_ready(&self, until: u64) -> bool {
+        self.cursor.next >= until && self.ring.pads().is_installed() && self.table.is_installed()
+    }
+
+    pub(crate) fn in_fan(&self) -> (records::Leg, FanLeg) {
+        let mut record = records::Leg {
+            pads: self.ring.pads().id(),
+            pad_mask: self.ring.pads().len() - 1,
+            table: self.table.id(),
+            peer: self.peer.id(),
+            payload_type: self.header.payload_type,
+            ip_version: 0,
+            frame_header_len: 0,
+            sums: [0; 2],
+            extensions: self.header.extensions,
+            reserved: [0; 7],
+            frame_header: [0; records::MAX_FRAME_HEADER],
+        };
+        self.frame.fill(&mut record);
+        let leg = FanLeg {
+            id: self.id,
+            session: Rc::clone(&self.session),
+            ring: Rc::clone(&self.ring),
+        };
+        (record, leg)
+    }
+
+    /// Puts the pad of the next index.
+    pub(crate) fn put(&mut self, endpoints: &mut Endpoints, source: &Source<'_>) {
+        if let Some(before) = self.cursor.before(source.index) {
+            self.retire(endpoints, before);
+        }
+        self.cursor.next = source.index + 1;
+        let Some(leg_index) = self.ring.leg_index(source.index) else {
+            return;
+        };
+        let is_fresh = sealer_of(endpoints, self.id, &self.session)
+            .is_some_and(|sealer| sealer.is_fresh(self.ssrc, leg_index));
+        let mask = self.session.tag_mask(self.ssrc, leg_index);
+        self.ring
+            .pads()
+            .put(source.index, mask, !is_fresh, MAX_PAYLOAD, |pad| {
+                pad.copy_from_slice(source.stream);
+                self.session.apply_key_stream(self.ssrc, leg_index, pad);
+            });
+    }
+
+    /// The stream went past these indices before they had pads.
+    pub(crate) fn pass(&mut self, endpoints: &mut Endpoints, highest: u64) {
+        for before in self.cursor.pass(highest) {
+            self.retire(endpoints, before);
+        }
+    }
+
+    /// Before the slot of an index goes to another: from now on the sealer alone knows of it.
+    fn retire(&self, endpoints: &mut Endpoints, index: u64) {
+        if self.ring.retire(index) {
+            self.note_sealed(endpoints, index);
+        }
+    }
+
+    /// Ends the ring, once no program uses it any more.
+    pub(crate) fn end(&self, endpoints: &mut Endpoints) {
+        for index in self.cursor.slots() {
+            if matches!(self.ring.fate(index), Fate::Sealed { .. } | Fate::Claimed) {
+                self.note_sealed(endpoints, index);
+            }
+        }
+        if let Some(sealer) = sealer_of(endpoints, self.id, &self.session) {
+            sealer.unshare(self.ssrc, &self.ring);
+        }
+    }
+
+    fn note_sealed(&self, endpoints: &mut Endpoints, index: u64) {
+        let sealer = sealer_of(endpoints, self.id, &self.session);
+        if let (Some(sealer), Some(leg_index)) = (sealer, self.ring.leg_index(index)) {
+            sealer.sealed(self.ssrc, leg_index);
+        }
+    }
+}
+
+#[cfg(test)]
+impl FlowLeg {
+    pub(crate) const fn peer(&self) -> &Rc<PeerSlot> {
+        &self.peer
+    }
+}
