@@ -3,11 +3,13 @@
 
 mod command;
 mod config;
+mod doctor;
 mod edge;
 mod handle;
 mod http;
 mod live;
 mod mixers;
+mod plane;
 mod start;
 mod view;
 
@@ -17,6 +19,9 @@ use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
+    if let Some(status) = doctor::asked() {
+        return status;
+    }
     let config = match Config::load() {
         Ok(config) => config,
         Err(error) => return failed(&error),
@@ -28,9 +33,18 @@ fn main() -> ExitCode {
         println!("the configuration is good");
         return ExitCode::SUCCESS;
     }
+    keep_privileges_to_ourselves();
     match start::run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&format_args!("{error:#}")),
+    }
+}
+
+/// What the service gives the daemon for the kernel plane, mixers must not inherit: they decode what strangers send. To be
+/// called before there are threads, which each have a set of their own.
+fn keep_privileges_to_ourselves() {
+    if let Err(error) = rustix::thread::clear_ambient_capability_set() {
+        tracing::debug!(%error, "this kernel has no ambient capabilities");
     }
 }
 

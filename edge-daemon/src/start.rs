@@ -1,13 +1,14 @@
 //! Starting the edge in order, saying what runs where, and ending it in order.
 
-use crate::config::{Config, Origin as OriginChoice, PlaneChoice, Tls};
+use crate::config::{Config, Origin as OriginChoice, Tls};
 use crate::edge::{self, Edge, Events, MediaSetup, MixSetup};
 use crate::http::{self, LiveStreams, Services};
 use crate::live::{Live, NoOrigin};
 use crate::mixers::MixerSpec;
+use crate::plane::{self, Plane};
 use anyhow::{Context, Result};
 use lianmai_origin::{Origin, OriginConfig};
-use lianmai_plane::{PlaneConfig, PlaneHandle, spawn_userspace};
+use lianmai_plane::PlaneHandle;
 use lianmai_rtmp::RtmpUrl;
 use lianmai_webrtc::{Certificate, Transport, TransportHandle};
 use prometheus_client::registry::Registry;
@@ -30,7 +31,7 @@ async fn serve(config: Config) -> Result<()> {
     let shutdown = end_on_signals()?;
     let mut registry = Registry::with_prefix("lianmai");
     let certificate = Certificate::generate().context("cannot make the DTLS certificate")?;
-    let (plane, transport, events) = media(&config, &certificate, &mut registry)?;
+    let (plane, chosen, transport, events) = media(&config, &certificate, &mut registry)?;
     let (origin, live) = origin(&config, &mut registry).await?;
     let server = http::bind(&http::Config {
         address: config.http,
@@ -41,6 +42,7 @@ async fn serve(config: Config) -> Result<()> {
     let media = MediaSetup {
         transport,
         plane: plane.clone(),
+        chosen: chosen.clone(),
         fingerprint: certificate.fingerprint().clone(),
         candidates: candidates(&config, plane.local_addr()),
         seed: seed()?,
@@ -52,7 +54,8 @@ async fn serve(config: Config) -> Result<()> {
         screen(
             &config,
             &format!("{}://{}", server.scheme(), server.address()),
-            &plane
+            &plane,
+            &chosen,
         )
     );
     let metrics = http::Metrics::new(&mut registry);
@@ -101,9 +104,10 @@ fn media(
     config: &Config,
     certificate: &Certificate,
     registry: &mut Registry,
-) -> Result<(PlaneHandle, TransportHandle, Events)> {
-    let (plane, outputs) = spawn_userspace(&PlaneConfig::new(config.media)).context("media")?;
+) -> Result<(PlaneHandle, Plane, TransportHandle, Events)> {
+    let (plane, outputs, chosen) = plane::start(config)?;
     plane.metrics().register(registry);
+    chosen.register(registry);
     let metrics = lianmai_webrtc::Metrics::default();
     metrics.register(registry);
     let sender = Arc::new(outputs.sender);
@@ -111,6 +115,7 @@ fn media(
         Transport::spawn(sender, certificate.clone(), metrics, outputs.datagrams);
     Ok((
         plane,
+        chosen,
         transport,
         Events {
             transport: transport_events,
@@ -179,7 +184,7 @@ fn shown(target: &str) -> String {
 }
 
 /// What runs where, on one screen.
-fn screen(config: &Config, url: &str, plane: &PlaneHandle) -> String {
+fn screen(config: &Config, url: &str, plane: &PlaneHandle, chosen: &Plane) -> String {
     let mut text = format!("Lianmai {} is up\n\n", env!("CARGO_PKG_VERSION"));
     let mut line = |name: &str, value: String| {
         // Writing to a string does not fail.
@@ -198,7 +203,7 @@ fn screen(config: &Config, url: &str, plane: &PlaneHandle) -> String {
         "media",
         format!("UDP {}, offered as {reached}", plane.local_addr()),
     );
-    line("plane", plane_line(config));
+    line("plane", chosen.to_string());
     line("mix", mix_line(config));
     if let OriginChoice::Listen(address) = config.origin {
         line("origin", format!("rtmp://{address}/live/ROOM"));
@@ -213,14 +218,6 @@ fn screen(config: &Config, url: &str, plane: &PlaneHandle) -> String {
     }
     text.push('\n');
     text
-}
-
-fn plane_line(config: &Config) -> String {
-    let why = match config.plane {
-        PlaneChoice::Auto => " (auto: the kernel plane is not built yet)",
-        PlaneChoice::Kernel | PlaneChoice::Userspace => "",
-    };
-    format!("userspace{why}")
 }
 
 fn mix_line(config: &Config) -> String {

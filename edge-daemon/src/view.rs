@@ -65,6 +65,21 @@ pub(crate) struct TrackView {
     pub(crate) lost: u64,
     /// RFC 3550 §6.4.1 interarrival jitter in milliseconds.
     pub(crate) jitter_ms: f64,
+    /// How the kernel forwards it, while it does.
+    pub(crate) kernel: Option<FlowView>,
+}
+
+/// One track that the kernel forwards.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct FlowView {
+    /// Legs that the kernel seals for; the daemon seals for the others.
+    pub(crate) legs: u64,
+    /// Packets that the kernel is prepared for at a time.
+    pub(crate) depth: u32,
+    /// Packets that the kernel took.
+    pub(crate) packets: u64,
+    /// Their bytes.
+    pub(crate) bytes: u64,
 }
 
 /// One leg: this participant's copy of another's stream.
@@ -76,6 +91,8 @@ pub(crate) struct LegView {
     pub(crate) state: String,
     /// Packets sealed for this leg.
     pub(crate) packets: u64,
+    /// Of these, sealed by the kernel.
+    pub(crate) by_kernel: u64,
     /// Retransmissions among them.
     pub(crate) retransmitted: u64,
     /// What the leg is estimated to carry, in bits per second.
@@ -114,6 +131,10 @@ pub(crate) struct TargetView {
 pub(crate) struct StatsView {
     /// `userspace` or `kernel`.
     pub(crate) plane: String,
+    /// The interface whose streams the kernel forwards.
+    pub(crate) plane_interface: Option<String>,
+    /// Why this plane.
+    pub(crate) plane_reason: String,
     /// Seconds since the start.
     pub(crate) uptime_seconds: u64,
     /// Open rooms.

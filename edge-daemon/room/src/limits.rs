@@ -40,7 +40,7 @@ impl Default for Limits {
             participants_per_room: 64,
             connections: 4096,
             sessions: 8192,
-            resources: 1024,
+            resources: 4096,
             text_units: 1_000_000,
             chat_bytes: 16_384,
             buffered_candidates: 256,

@@ -10,7 +10,12 @@ use std::path::{Path, PathBuf};
 ///
 /// Flags win over environment variables, those over the file that --config names.
 #[derive(Clone, Debug, Default, Parser, Deserialize)]
-#[command(name = "lianmai-edge", version, args_override_self = true)]
+#[command(
+    name = "lianmai-edge",
+    version,
+    args_override_self = true,
+    after_help = "`lianmai-edge doctor --help`: whether the kernel plane can run on an interface, and what to change for it"
+)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct Layer {
     /// TOML file with these same keys
@@ -43,11 +48,11 @@ pub(crate) struct Layer {
     #[arg(long, value_name = "IP", env = "LIANMAI_ADVERTISE", value_delimiter = ',')]
     pub(crate) advertise: Vec<IpAddr>,
 
-    /// auto, kernel or userspace (default: auto)
+    /// auto, kernel or userspace: who forwards media; auto takes the kernel where it can (default: auto)
     #[arg(long, value_name = "PLANE", env = "LIANMAI_PLANE")]
     pub(crate) plane: Option<PlaneChoice>,
 
-    /// Network interface of media traffic
+    /// Network interface of media traffic (default: the one that has the address of --media)
     #[arg(long, value_name = "NAME", env = "LIANMAI_INTERFACE")]
     pub(crate) interface: Option<String>,
 

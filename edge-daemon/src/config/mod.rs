@@ -32,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) advertise: Vec<IpAddr>,
     /// Which data plane.
     pub(crate) plane: PlaneChoice,
+    /// The network interface of media traffic, if one was named.
+    pub(crate) interface: Option<String>,
     /// The embedded RTMP origin.
     pub(crate) origin: Origin,
     /// Where every room's mix goes; `{room}` is replaced.
@@ -102,7 +104,7 @@ impl Config {
         Self::from_layers(Layer::parse())
     }
 
-    fn from_layers(arguments: Layer) -> Result<Self, ConfigError> {
+    pub(crate) fn from_layers(arguments: Layer) -> Result<Self, ConfigError> {
         let file = arguments
             .config
             .as_deref()
@@ -120,13 +122,6 @@ impl Config {
         if let Origin::Listen(addr) = origin {
             check_open("origin", addr, open)?;
         }
-        let plane = layer.plane.unwrap_or_default();
-        if plane == PlaneChoice::Kernel {
-            return Err(invalid(
-                "plane",
-                "the kernel plane is not built yet; say auto or userspace",
-            ));
-        }
         let rtmp_targets = targets(layer.rtmp_target, &origin)?;
         if let Some(dir) = layer.record.as_ref().filter(|_| !layer.check) {
             std::fs::create_dir_all(dir)
@@ -137,7 +132,8 @@ impl Config {
             tls: layer.tls.unwrap_or_default(),
             advertise: advertised(layer.advertise, media, layer.interface.as_deref())?,
             media,
-            plane,
+            plane: layer.plane.unwrap_or_default(),
+            interface: layer.interface,
             origin,
             rtmp_targets,
             record: layer.record,
@@ -254,7 +250,8 @@ fn advertised(
     Ok(found)
 }
 
-fn ip_of(address: &nix::sys::socket::SockaddrStorage) -> Option<IpAddr> {
+/// The IP address of an interface's entry.
+pub(crate) fn ip_of(address: &nix::sys::socket::SockaddrStorage) -> Option<IpAddr> {
     let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
     v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
 }
@@ -368,8 +365,12 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_plane_is_refused_with_a_reason() {
-        assert!(refusal(&["--plane", "kernel"]).contains("not built yet"));
+    fn a_plane_is_chosen_with_its_interface() {
+        let config = config(&["--plane", "kernel", "--interface", "eth7"]).expect("good");
+        assert_eq!(
+            (config.plane, config.interface.as_deref()),
+            (PlaneChoice::Kernel, Some("eth7"))
+        );
     }
 
     #[test]

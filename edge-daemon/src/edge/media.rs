@@ -1,6 +1,7 @@
 //! The media side of the rooms: answers offers, and keeps transport and plane in step with what was negotiated.
 
 use crate::command::apply;
+use crate::plane::Plane;
 use lianmai_plane::{Command, PlaneHandle};
 use lianmai_room::{Candidate, IcePatch, MediaError, Negotiated, Negotiator};
 use lianmai_webrtc::media::Track;
@@ -23,6 +24,8 @@ pub(crate) struct MediaSetup {
     pub(crate) transport: TransportHandle,
     /// The data plane.
     pub(crate) plane: PlaneHandle,
+    /// Which one that is, and why.
+    pub(crate) chosen: Plane,
     /// Our certificate's fingerprint.
     pub(crate) fingerprint: Fingerprint,
     /// Where the media port can be reached.
@@ -81,6 +84,10 @@ impl Media {
 
     pub(super) fn plane(&self) -> &PlaneHandle {
         &self.setup.plane
+    }
+
+    pub(super) const fn chosen(&self) -> &Plane {
+        &self.setup.chosen
     }
 
     pub(super) fn endpoints(&self) -> &BTreeMap<EndpointId, Endpoint> {

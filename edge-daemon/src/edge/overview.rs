@@ -4,9 +4,9 @@ use super::Edge;
 use super::media::{Endpoint, Media};
 use crate::handle::EdgeError;
 use crate::view::{
-    LegView, MixerView, ParticipantView, RoomView, StatsView, StreamView, TrackView, TransitView,
+    FlowView, LegView, MixerView, ParticipantView, RoomView, StatsView, StreamView, TrackView, TransitView,
 };
-use lianmai_plane::{Snapshot, SourceStats, TrackStats, TransitTimes};
+use lianmai_plane::{FlowStats, Snapshot, SourceStats, TrackStats, TransitTimes};
 use lianmai_room::{ParticipantState, RoomState, SubscriptionState, Via};
 use lianmai_webrtc::media::{Codec, Kind};
 use lianmai_webrtc::{EndpointId, SrtpProfile};
@@ -53,13 +53,16 @@ impl Edge {
         let endpoints = self.media.connected();
         let uptime_seconds = self.started.elapsed().as_secs();
         let plane = self.media.plane().clone();
+        let chosen = self.media.chosen().clone();
         tokio::spawn(async move {
             let view = plane
                 .snapshot()
                 .await
                 .map_err(|_| EdgeError::ShuttingDown)
                 .map(|snapshot| StatsView {
-                    plane: "userspace".to_owned(),
+                    plane: chosen.name().to_owned(),
+                    plane_interface: chosen.interface,
+                    plane_reason: chosen.reason,
                     uptime_seconds,
                     rooms,
                     participants,
@@ -169,6 +172,7 @@ impl Join {
                 .map_or("lost", |shown| shown.state)
                 .to_owned(),
             packets: stats.map_or(0, |stats| stats.packets),
+            by_kernel: stats.map_or(0, |stats| stats.by_kernel),
             retransmitted: stats.map_or(0, |stats| stats.retransmitted),
             estimated_bitrate: stats.and_then(|stats| stats.estimated_bitrate),
         }
@@ -197,6 +201,16 @@ fn track(stats: &TrackStats) -> TrackView {
         bytes: stats.bytes,
         lost: stats.lost,
         jitter_ms: stats.jitter.as_secs_f64() * 1000.0,
+        kernel: stats.kernel.as_ref().map(flow),
+    }
+}
+
+fn flow(stats: &FlowStats) -> FlowView {
+    FlowView {
+        legs: stats.legs as u64,
+        depth: stats.depth,
+        packets: stats.packets,
+        bytes: stats.bytes,
     }
 }
 

@@ -7,7 +7,8 @@ use super::metrics::Rejected;
 use super::page;
 use super::routes::Shared;
 use crate::view::{
-    LegView, MixerView, ParticipantView, RoomView, StatsView, StreamView, TargetView, TrackView, TransitView,
+    FlowView, LegView, MixerView, ParticipantView, RoomView, StatsView, StreamView, TargetView, TrackView,
+    TransitView,
 };
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{ConnectInfo, Path, Request, State};
@@ -64,6 +65,7 @@ pub(super) async fn guard(State(shared): State<Shared>, request: Request, next: 
         MixerView,
         MuteRequest,
         ParticipantView,
+        FlowView,
         RoomView,
         StatsView,
         StreamView,

@@ -271,6 +271,8 @@ fn stats() -> StatsView {
     };
     StatsView {
         plane: "userspace".to_owned(),
+        plane_interface: None,
+        plane_reason: "asked for".to_owned(),
         uptime_seconds: 1,
         rooms: 1,
         participants: 1,
