@@ -1,5 +1,9 @@
 //! Installs what is missing: Debian packages, npm packages of the tests, cargo tools.
 
+mod kernel;
+
+pub(crate) use kernel::Retry;
+
 use crate::run::{cargo, command, root, run, say, succeeds};
 use anyhow::{Result, bail};
 use clap::ValueEnum;
@@ -42,11 +46,17 @@ const PACKAGES: &[(&str, &str, Purpose)] = &[
     ("nginx", "a real RTMP server", Purpose::Test),
     ("libnginx-mod-rtmp", "a real RTMP server", Purpose::Test),
     ("iproute2", "network namespaces of the tests", Purpose::Test),
+    (
+        "ethtool",
+        "offloads and queues of the interfaces of the tests",
+        Purpose::Test,
+    ),
     ("systemd", "checking the unit in deploy/", Purpose::Test),
 ];
 
-pub(crate) fn run_for(purpose: Purpose) -> Result<()> {
+pub(crate) fn run_for(purpose: Purpose, retry: Retry) -> Result<()> {
     debian(purpose)?;
+    kernel::toolchain(retry)?;
     if purpose >= Purpose::Test {
         linters()?;
         node()?;
@@ -57,32 +67,36 @@ pub(crate) fn run_for(purpose: Purpose) -> Result<()> {
 }
 
 pub(crate) fn main(options: &Options) -> Result<()> {
-    run_for(options.purpose)?;
-    say("everything is installed");
+    run_for(options.purpose, Retry::Always)?;
+    say("setup is done");
     Ok(())
 }
 
 fn debian(purpose: Purpose) -> Result<()> {
-    let wanted: Vec<_> = PACKAGES.iter().filter(|(_, _, from)| *from <= purpose).collect();
-    if !succeeds(command("dpkg-query").arg("--version")) {
-        let names: Vec<_> = wanted
-            .iter()
-            .map(|(name, why, _)| format!("  {name}: {why}"))
-            .collect();
+    let wanted = PACKAGES.iter().filter(|(_, _, from)| *from <= purpose);
+    packages(wanted.map(|(name, why, _)| (*name, *why)))
+}
+
+/// Installs those of some Debian packages that are missing; each with what it is for.
+pub(crate) fn packages(wanted: impl Iterator<Item = (&'static str, &'static str)>) -> Result<()> {
+    if !is_debian() {
+        let names: Vec<_> = wanted.map(|(name, why)| format!("  {name}: {why}")).collect();
         say(&format!(
             "this is not Debian; make sure that these are installed under their names here:\n{}",
             names.join("\n")
         ));
         return Ok(());
     }
-    let missing: Vec<_> = wanted
-        .into_iter()
-        .filter(|(name, _, _)| !installed(name))
-        .collect();
-    for (name, why, _) in &missing {
+    let missing: Vec<_> = wanted.filter(|(name, _)| !installed(name)).collect();
+    for (name, why) in &missing {
         say(&format!("missing: {name} ({why})"));
     }
-    install(&missing.iter().map(|(name, _, _)| *name).collect::<Vec<_>>())
+    install(&missing.iter().map(|(name, _)| *name).collect::<Vec<_>>())
+}
+
+/// Whether there are Debian packages at all.
+fn is_debian() -> bool {
+    succeeds(command("dpkg-query").arg("--version"))
 }
 
 fn installed(package: &str) -> bool {
@@ -110,7 +124,9 @@ fn install(packages: &[&str]) -> Result<()> {
         apt
     };
     run(apt().arg("update"))?;
-    run(apt().args(["install", "--no-install-recommends"]).args(packages))
+    run(apt()
+        .args(["install", "--no-install-recommends", "--no-remove"])
+        .args(packages))
 }
 
 /// rustfmt and clippy come with a rustup toolchain; Debian's `cargo-web` has them in packages of their own.

@@ -1,7 +1,8 @@
 //! Every check of the project, in the order of what fails fastest.
 
-use crate::run::{cargo, command, run, say};
-use crate::setup::{Purpose, run_for};
+use crate::bpf::manifest;
+use crate::run::{cargo, command, root, run, say};
+use crate::setup::{Purpose, Retry, run_for};
 use anyhow::{Result, bail};
 use std::process::Command;
 use std::time::Instant;
@@ -24,7 +25,7 @@ const PARTS: &[Part] = &[
     Part {
         name: "fmt",
         about: "formatting",
-        run: || run(cargo().args(["fmt", "--all", "--check"])),
+        run: fmt,
     },
     Part {
         name: "deny",
@@ -35,6 +36,11 @@ const PARTS: &[Part] = &[
         name: "lint",
         about: "clippy, no warnings",
         run: lint,
+    },
+    Part {
+        name: "bpf",
+        about: "the kernel programs; what is built after them embeds them",
+        run: crate::bpf::build,
     },
     Part {
         name: "unit",
@@ -52,6 +58,11 @@ const PARTS: &[Part] = &[
         run: || system("deploy"),
     },
     Part {
+        name: "doctor",
+        about: "what the doctor says of interfaces, and its commands",
+        run: || system("doctor"),
+    },
+    Part {
         name: "protocol",
         about: "kurento-jsonrpc from npm, WHIP, junk, limits",
         run: || system("protocol"),
@@ -67,6 +78,11 @@ const PARTS: &[Part] = &[
         run: || system("room"),
     },
     Part {
+        name: "kernel",
+        about: "four real browsers through the kernel plane",
+        run: || system("kernel"),
+    },
+    Part {
         name: "mix",
         about: "hosts that come, go, freeze; a mixer killed; skew",
         run: || system("mix"),
@@ -75,7 +91,7 @@ const PARTS: &[Part] = &[
 
 pub(crate) fn main(options: &Options) -> Result<()> {
     let chosen = chosen(options.only.as_deref())?;
-    run_for(Purpose::Test)?;
+    run_for(Purpose::Test, Retry::Never)?;
     let start = Instant::now();
     for (number, part) in (1..).zip(&chosen) {
         say(&format!(
@@ -116,17 +132,23 @@ fn chosen(only: Option<&str>) -> Result<Vec<&'static Part>> {
     Ok(found)
 }
 
+/// The kernel programs are a workspace of their own.
+fn fmt() -> Result<()> {
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+    run(cargo()
+        .args(["fmt", "--check", "--manifest-path"])
+        .arg(manifest()))
+}
+
 /// Advisories need a database from the network, so only what works offline is a check.
 fn deny() -> Result<()> {
-    run(cargo().args([
-        "deny",
-        "--log-level",
-        "error",
-        "check",
-        "licenses",
-        "bans",
-        "sources",
-    ]))
+    for workspace in [root().join("Cargo.toml"), manifest()] {
+        run(cargo()
+            .args(["deny", "--log-level", "error", "--manifest-path"])
+            .arg(workspace)
+            .args(["check", "licenses", "bans", "sources"]))?;
+    }
+    Ok(())
 }
 
 fn lint() -> Result<()> {

@@ -1,9 +1,10 @@
 //! Builds an edge and becomes it.
 
+use crate::bpf;
 use crate::run::{cargo, command, root, run, say};
-use crate::setup::{Purpose, run_for};
+use crate::setup::{Purpose, Retry, run_for};
 use anyhow::{Context, Result};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 
 /// `cargo xtask up`
@@ -15,23 +16,31 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn main(options: &Options) -> Result<()> {
-    run_for(Purpose::Up)?;
+    run_for(Purpose::Up, Retry::Never)?;
     say("building the edge and its mixer (the first time takes some minutes)");
     build()?;
+    become_edge(&options.flags)
+}
+
+/// The daemon takes this process's place, so that signals reach it as they are.
+pub(crate) fn become_edge<S: AsRef<OsStr>>(flags: &[S]) -> Result<()> {
     let edge = root().join("target/release/lianmai-edge");
-    // The daemon takes this process's place, so that signals reach it as they are.
-    let error = command(&edge.to_string_lossy()).args(&options.flags).exec();
+    let error = command(&edge.to_string_lossy()).args(flags).exec();
     Err(error).with_context(|| format!("cannot start {}", edge.display()))
 }
 
 /// Builds what an operator runs.
 pub(crate) fn build() -> Result<()> {
-    run(cargo().args([
-        "build",
-        "--release",
-        "--package",
-        "lianmai-edge",
-        "--package",
-        "lianmai-mixer",
-    ]))
+    build_packages(&["lianmai-edge", "lianmai-mixer"])
+}
+
+/// Builds some of it. The kernel programs come first, because the daemon embeds them.
+pub(crate) fn build_packages(packages: &[&str]) -> Result<()> {
+    bpf::build_or_do_without()?;
+    let mut cargo = cargo();
+    cargo.args(["build", "--release"]);
+    for package in packages {
+        cargo.args(["--package", package]);
+    }
+    run(&mut cargo)
 }
