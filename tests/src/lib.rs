@@ -16,6 +16,7 @@ pub mod nginx;
 pub mod probe;
 pub mod process;
 pub mod report;
+pub mod talk;
 pub mod tone;
 pub mod wait;
 pub mod web;

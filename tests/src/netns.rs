@@ -36,8 +36,79 @@ pub struct Topology {
     pub far: Namespace,
 }
 
+/// Hosts behind a switch, each in a namespace of its own, and the edge in that of the calling thread.
+///
+/// ```text
+///  this thread: edge0 10.77.9.1, fd77::1 ── port0 ┐
+///  hosts: h0 10.77.9.10, fd77::10 ── port ── bridge ── port ── h0 10.77.9.11, fd77::11 ...
+/// ```
+#[derive(Debug)]
+pub struct Switch {
+    /// Where the hosts run.
+    pub hosts: Vec<Namespace>,
+    _bridge: Namespace,
+}
+
+/// The edge's interface at a [`Switch`].
+pub const EDGE_DEVICE: &str = "edge0";
+/// Its address there.
+pub const SWITCHED_EDGE: Ipv4Addr = Ipv4Addr::new(10, 77, 9, 1);
+
+impl Switch {
+    /// Moves the calling thread, and with it all that it starts from now on, into a fresh namespace, and builds the rest.
+    pub fn build(hosts: u8) -> Result<Self> {
+        let bridge = Namespace::new("switch")?;
+        let hosts: Vec<Namespace> = (0..hosts)
+            .map(|host| Namespace::new(&format!("host{host}")))
+            .collect::<Result<_>>()?;
+        unshare(CloneFlags::CLONE_NEWNET).context("a network namespace needs root")?;
+        ip(&["link", "set", "lo", "up"])?;
+        bridge.ip(&["link", "add", "br0", "type", "bridge"])?;
+        bridge.ip(&["link", "set", "br0", "up"])?;
+        link(EDGE_DEVICE, "port0", &bridge)?;
+        ip(&["address", "add", "10.77.9.1/24", "dev", EDGE_DEVICE])?;
+        ip(&["address", "add", "fd77::1/64", "dev", EDGE_DEVICE, "nodad"])?;
+        ip(&["link", "set", EDGE_DEVICE, "up"])?;
+        plug(&bridge, "port0")?;
+        for (number, host) in (10..).zip(&hosts) {
+            let port = format!("port{number}");
+            link("h0", &port, &bridge)?;
+            ip(&["link", "set", "h0", "netns", &host.name])?;
+            host.ip(&["address", "add", &format!("10.77.9.{number}/24"), "dev", "h0"])?;
+            host.ip(&[
+                "address",
+                "add",
+                &format!("fd77::{number}/64"),
+                "dev",
+                "h0",
+                "nodad",
+            ])?;
+            host.ip(&["link", "set", "h0", "up"])?;
+            plug(&bridge, &port)?;
+        }
+        Ok(Self {
+            hosts,
+            _bridge: bridge,
+        })
+    }
+
+    /// The address of a host.
+    #[must_use]
+    pub const fn host_address(host: u8) -> Ipv4Addr {
+        Ipv4Addr::new(10, 77, 9, 10 + host)
+    }
+}
+
+/// A veth takes frames that XDP sends only while it polls, which GRO makes it do, and tells its other end only if it is up.
+fn plug(bridge: &Namespace, port: &str) -> Result<()> {
+    bridge.ip(&["link", "set", port, "master", "br0"])?;
+    bridge.ip(&["link", "set", port, "up"])?;
+    output(bridge.command("ethtool").args(["-K", port, "gro", "on"])).map(drop)
+}
+
 impl Namespace {
-    fn new(role: &str) -> Result<Self> {
+    /// Makes one with its loopback up. `ip netns` mounts what it names for everybody: name all before a thread moves.
+    pub fn new(role: &str) -> Result<Self> {
         let name = format!("lianmai-{}-{role}", std::process::id());
         ip(&["netns", "add", &name])?;
         let namespace = Self { name };
@@ -45,8 +116,14 @@ impl Namespace {
         Ok(namespace)
     }
 
-    fn ip(&self, args: &[&str]) -> Result<()> {
+    /// `ip` in here.
+    pub fn ip(&self, args: &[&str]) -> Result<()> {
         ip(&[&["-n", &self.name], args].concat())
+    }
+
+    /// What `ip` calls it.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// A command that runs in here.

@@ -2,24 +2,18 @@
 
 use anyhow::{Context, Result, ensure};
 use lianmai_tests::browser::Browser;
-use lianmai_tests::capture::{Capture, HOSTS};
+use lianmai_tests::capture::Capture;
 use lianmai_tests::edge::Edge;
 use lianmai_tests::report;
+use lianmai_tests::talk::{NAMES, capture, close, number, watch};
 use lianmai_tests::web::KurentoPage;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Duration;
 
 const ROOM: &str = "studio";
-const NAMES: [&str; 4] = ["ann", "bob", "cho", "dai"];
 
 /// How long everybody is watched.
 const TALK: Duration = Duration::from_secs(20);
-
-/// Two large pictures, or four small ones, are what two cores encode and decode.
-fn capture(index: usize, hosts: usize) -> Capture {
-    let host = HOSTS[index];
-    if hosts > 2 { host.sized(320, 180, 15) } else { host }
-}
 
 async fn join_by_page(edge: &Edge, index: usize, hosts: usize) -> Result<Browser> {
     let capture = capture(index, hosts);
@@ -55,141 +49,6 @@ async fn join_by_kurento(edge: &Edge, page: &KurentoPage, index: usize, hosts: u
     Ok(browser)
 }
 
-/// Until `count` streams of others are shown.
-async fn wait_for_streams(browser: &Browser, own: &str, count: usize) -> Result<()> {
-    let body = format!(
-        "const peers = Object.entries(window.lianmai.peers).filter(([name]) => name !== {own:?});\
-         return peers.length === {count} && peers.every(([, {{ video }}]) => video.videoWidth > 0 && video.currentTime > 0);"
-    );
-    browser
-        .until(
-            Duration::from_secs(30),
-            &format!("{own} to see {count} others"),
-            &body,
-        )
-        .await?;
-    Ok(())
-}
-
-/// What one browser receives from one other, from getStats and from the sound itself.
-const LOOK: &str = r#"
-    const listen = async (stream) => {
-      const context = new AudioContext();
-      const analyser = new AnalyserNode(context, { fftSize: 32768, smoothingTimeConstant: 0 });
-      context.createMediaStreamSource(stream).connect(analyser);
-      await new Promise((resolve) => setTimeout(resolve, 1000));
-      const bins = new Float32Array(analyser.frequencyBinCount);
-      analyser.getFloatFrequencyData(bins);
-      const loudest = bins.indexOf(Math.max(...bins));
-      await context.close();
-      return loudest * context.sampleRate / analyser.fftSize;
-    };
-    const colour = (video) => {
-      const canvas = new OffscreenCanvas(8, 8);
-      const context = canvas.getContext("2d");
-      context.drawImage(video, 0, 0, video.videoWidth, video.videoHeight / 2, 0, 0, 8, 8);
-      return Array.from(context.getImageData(4, 2, 1, 1).data.slice(0, 3));
-    };
-    const result = {};
-    for (const [name, { pc, video }] of Object.entries(window.lianmai.peers)) {
-      const stats = [...(await pc.getStats()).values()];
-      const find = (type, kind) => stats.find((entry) => entry.type === type && (!kind || entry.kind === kind));
-      const transport = find("transport");
-      const receives = Boolean(find("inbound-rtp", "video"));
-      result[name] = {
-        receives,
-        srtp: transport?.srtpCipher,
-        dtls: transport?.dtlsState,
-        video: find("inbound-rtp", "video") ?? find("outbound-rtp", "video"),
-        audio: find("inbound-rtp", "audio") ?? find("outbound-rtp", "audio"),
-        tone: receives ? await listen(video.srcObject) : null,
-        colour: receives ? colour(video) : null,
-      };
-    }
-    return result;
-"#;
-
-fn number(value: &Value, key: &str) -> f64 {
-    value[key].as_f64().unwrap_or(0.0)
-}
-
-/// Checks what `me` received of `other` between two looks, and writes it down.
-fn check(test: &str, me: usize, other: usize, hosts: usize, before: &Value, after: &Value) -> Result<()> {
-    let expected = capture(other, hosts);
-    let [who, whom] = [NAMES[me], NAMES[other]];
-    let (was, is) = (&before[whom], &after[whom]);
-    let seconds = (number(&is["video"], "timestamp") - number(&was["video"], "timestamp")) / 1000.0;
-    let gained = |kind: &str, key: &str| number(&is[kind], key) - number(&was[kind], key);
-    let rate = gained("video", "framesDecoded") / seconds;
-    let freezes = gained("video", "freezeCount");
-    let frozen = gained("video", "totalFreezesDuration");
-    let tone = is["tone"].as_f64().context("no tone")?;
-    report::note(
-        test,
-        &format!(
-            "{who} <- {whom}: {rate:.1} of {} fps over {seconds:.0} s, {freezes} freezes ({frozen:.2} s), {:.0} packets lost, {tone:.0} Hz, {}, {:.0} kbit/s",
-            expected.fps,
-            gained("video", "packetsLost"),
-            is["srtp"].as_str().unwrap_or("no cipher"),
-            gained("video", "bytesReceived") * 8.0 / seconds / 1000.0,
-        ),
-    )?;
-    ensure!(
-        is["srtp"] == "SRTP_AEAD_AES_128_GCM",
-        "{who} <- {whom}: {}",
-        is["srtp"]
-    );
-    ensure!(
-        rate > 0.6 * f64::from(expected.fps),
-        "{who} decodes {rate:.1} fps of {whom}"
-    );
-    ensure!(
-        (tone - f64::from(expected.tone)).abs() < 6.0,
-        "{who} hears {tone} Hz from {whom}, not {}",
-        expected.tone
-    );
-    let colour: Vec<f64> = is["colour"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_f64)
-        .collect();
-    let off = colour
-        .iter()
-        .zip(expected.rgb)
-        .map(|(seen, sent)| (seen - f64::from(sent)).abs())
-        .fold(0.0, f64::max);
-    ensure!(
-        colour.len() == 3 && off < 48.0,
-        "{who} sees {colour:?} from {whom}, not {:?}",
-        expected.rgb
-    );
-    Ok(())
-}
-
-async fn watch_talk(test: &str, browsers: &[Browser]) -> Result<()> {
-    let hosts = browsers.len();
-    for (me, browser) in browsers.iter().enumerate() {
-        wait_for_streams(browser, NAMES[me], hosts - 1).await?;
-    }
-    let mut before = Vec::new();
-    for browser in browsers {
-        before.push(browser.eval(LOOK, vec![]).await?);
-    }
-    // The talk itself: there is nothing to wait for but time.
-    tokio::time::sleep(TALK).await;
-    for (me, browser) in browsers.iter().enumerate() {
-        let after = browser.eval(LOOK, vec![]).await?;
-        for other in (0..hosts).filter(|other| *other != me) {
-            check(test, me, other, hosts, &before[me], &after)?;
-        }
-        browser
-            .screenshot(&report::dir()?.join(format!("{test}-{}.png", NAMES[me])))
-            .await?;
-    }
-    Ok(())
-}
-
 /// What a host's congestion control lets its own video have, in bits per second.
 async fn target_bitrate(browser: &Browser, name: &str) -> Result<f64> {
     let body = format!(
@@ -199,18 +58,11 @@ async fn target_bitrate(browser: &Browser, name: &str) -> Result<f64> {
     Ok(browser.eval(&body, vec![]).await?.as_f64().unwrap_or(0.0))
 }
 
-async fn close(browsers: Vec<Browser>) -> Result<()> {
-    for browser in browsers {
-        browser.close().await?;
-    }
-    Ok(())
-}
-
 #[tokio::test]
 async fn two_hosts_by_our_page_see_and_hear_each_other() -> Result<()> {
     let edge = Edge::start(&["--canvas", "640x360@15"])?;
     let browsers = vec![join_by_page(&edge, 0, 2).await?, join_by_page(&edge, 1, 2).await?];
-    watch_talk("two-hosts", &browsers)
+    watch("two-hosts", &browsers, TALK)
         .await
         .with_context(|| edge.log())?;
     for (browser, name) in browsers.iter().zip(NAMES) {
@@ -249,7 +101,7 @@ async fn four_hosts_two_of_them_with_kurentos_own_clients_see_and_hear_one_anoth
             .with_context(|| edge.log())?,
     );
     browsers.push(join_by_kurento(&edge, &page, 3, 4).await?);
-    watch_talk("four-hosts", &browsers)
+    watch("four-hosts", &browsers, TALK)
         .await
         .with_context(|| edge.log())?;
     close(browsers).await
