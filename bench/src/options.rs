@@ -1,13 +1,13 @@
 //! Flags.
 
 use crate::load::packets::{MAX_PAYLOAD, MIN_PAYLOAD};
+use crate::load::trial::Time;
 use crate::measure::rate::Effort;
 use crate::processor::{self, Processors};
 use crate::system::System;
 use crate::wire::Steering;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
-use std::time::Duration;
 
 #[derive(Parser)]
 #[command(
@@ -30,7 +30,7 @@ pub(crate) enum Task {
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Options {
-    /// Less of everything, for a look: 3 legs of 1150 bytes, in under a minute
+    /// Less of everything, for a look: 3 legs of 1150 bytes, in about a minute
     #[arg(long)]
     pub(crate) quick: bool,
     /// What to measure, in this order
@@ -57,6 +57,9 @@ pub(crate) struct Options {
     /// Seconds of one latency measurement
     #[arg(long, default_value_t = 2.0, value_parser = positive)]
     pub(crate) seconds: f64,
+    /// Seconds at the same pace before each measurement and each trial: a server may get used to it
+    #[arg(long, default_value_t = 0.4, value_parser = positive)]
+    pub(crate) warm_up: f64,
     /// Leg-packets a second while the processor time of one is measured
     #[arg(long, default_value_t = 20_000.0, value_parser = positive)]
     pub(crate) cost_rate: f64,
@@ -84,7 +87,8 @@ impl Options {
             self.legs = vec![3];
             self.payload = vec![1150];
             self.rooms = Vec::new();
-            self.seconds = self.seconds.min(0.7);
+            self.seconds = self.seconds.min(0.6);
+            self.warm_up = self.warm_up.min(0.25);
         }
         self.legs.retain(|legs| *legs > 0);
         self.rooms.retain(|rooms| *rooms > 0);
@@ -102,18 +106,23 @@ impl Options {
         self.busy.unwrap_or(2 * processor::count())
     }
 
+    /// Of one measurement of latency or cost.
+    pub(crate) fn time(&self) -> Time {
+        Time {
+            measured: self.seconds,
+            warm_up: self.warm_up,
+        }
+    }
+
     /// How thoroughly the highest rate is searched for.
     pub(crate) fn effort(&self) -> Effort {
-        if self.quick {
-            Effort {
-                trial: Duration::from_millis(200),
-                resolution: 1.1,
-            }
-        } else {
-            Effort {
-                trial: Duration::from_millis(300),
-                resolution: 1.05,
-            }
+        let (measured, resolution) = if self.quick { (0.2, 1.1) } else { (0.3, 1.05) };
+        Effort {
+            time: Time {
+                measured,
+                warm_up: self.warm_up,
+            },
+            resolution,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One run: every group, the systems in turn, as often as was asked.
 
-use crate::load::trial::Outcome;
+use crate::load::outcome::Outcome;
 use crate::matrix::{Group, groups};
 use crate::measure::busy::Busy;
 use crate::measure::cost::Cost;
@@ -166,18 +166,18 @@ impl Bench<'_> {
         let mut latencies = Vec::new();
         let load = &mut session.load;
         if scenario.is_fan() {
-            let idle = latency::measure(load, scenario, options.pace, options.seconds)?;
+            let idle = latency::measure(load, scenario, options.pace, options.time())?;
             latencies.push((Condition::Idle, idle));
             calibration.push(self.processors.calibrate()?);
         }
         if group.busy {
             let busy = Busy::start(options.busy_processes(), self.count)?;
-            let outcome = latency::measure(load, scenario, options.pace, options.seconds)?;
+            let outcome = latency::measure(load, scenario, options.pace, options.time())?;
             latencies.push((Condition::Busy, outcome));
             drop(busy);
             calibration.push(self.processors.calibrate()?);
         }
-        let (cost, loaded) = cost::measure(load, scenario, options.cost_rate, options.seconds)?;
+        let (cost, loaded) = cost::measure(load, scenario, options.cost_rate, options.time())?;
         latencies.push((Condition::Loaded, loaded));
         calibration.push(self.processors.calibrate()?);
         let rate = if group.rate {

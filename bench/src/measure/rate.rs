@@ -1,7 +1,7 @@
 //! The highest rate without loss: raised until packets are lost, then halved in.
 
 use crate::load::receiver::Watch;
-use crate::load::trial::{Load, Plan};
+use crate::load::trial::{Load, Plan, Time};
 use crate::scenario::Scenario;
 use anyhow::Result;
 use std::time::Duration;
@@ -14,8 +14,6 @@ const MOST: f64 = 2_000_000.0;
 const LEAST: f64 = 500.0;
 /// At a rate a trial may fail by chance; it has failed when it fails that often.
 const TRIES: usize = 2;
-/// Of each trial, what is not counted: a server may adapt to the rate.
-const WARM_UP: f64 = 0.25;
 /// A packet that comes later than this after the last was sent is lost: what is asked is a rate that can go on.
 const PATIENCE: Duration = Duration::from_millis(50);
 const OPEN_EVERY: usize = 64;
@@ -27,8 +25,8 @@ const SPARE: f64 = 0.05;
 /// How thoroughly to search.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Effort {
-    /// Of one trial, what is counted.
-    pub(crate) trial: Duration,
+    /// Of one trial.
+    pub(crate) time: Time,
     /// When to stop: the lowest rate that failed is at most this many times the highest that passed.
     pub(crate) resolution: f64,
 }
@@ -40,6 +38,8 @@ pub(crate) struct Rate {
     pub(crate) leg_packets_per_second: f64,
     /// In the trials of that rate and of the next, which failed, the co-hosts had nothing left: the server may do more.
     pub(crate) hosts_bound: bool,
+    /// At that rate, what part the server's kernel programs forwarded.
+    pub(crate) in_kernel: Option<f64>,
     pub(crate) trials: Vec<Trial>,
 }
 
@@ -55,6 +55,8 @@ pub(crate) struct Trial {
     pub(crate) hosts_spare: f64,
     /// The sender kept its pace.
     pub(crate) in_time: bool,
+    /// What part the server's kernel programs forwarded.
+    pub(crate) in_kernel: Option<f64>,
 }
 
 impl Trial {
@@ -81,6 +83,11 @@ pub(crate) fn search(load: &mut Load, scenario: Scenario, effort: Effort, hint: 
     Ok(Rate {
         leg_packets_per_second: highest,
         hosts_bound: search.trials.iter().filter(near).any(Trial::hosts_bound),
+        in_kernel: search
+            .trials
+            .iter()
+            .rfind(|trial| trial.passed() && trial.leg_packets_per_second >= highest)
+            .and_then(|trial| trial.in_kernel),
         trials: search.trials,
     })
 }
@@ -163,8 +170,7 @@ impl Search<'_> {
         self.load.settle()?;
         let outcome = self.load.trial(Plan {
             packets_per_second: rate / self.scenario.legs as f64,
-            seconds: self.effort.trial.as_secs_f64(),
-            warm_up: WARM_UP,
+            time: self.effort.time,
             payload: self.scenario.payload,
             open_every: OPEN_EVERY,
             patience: PATIENCE,
@@ -177,6 +183,7 @@ impl Search<'_> {
             server_busy: outcome.usage.server_busy as f64 / outcome.usage.elapsed.max(1) as f64,
             hosts_spare: outcome.usage.hosts_spare(),
             in_time: outcome.sender_latest < BEHIND,
+            in_kernel: outcome.in_kernel,
         })
     }
 }

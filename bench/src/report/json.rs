@@ -29,6 +29,7 @@ fn cell(cell: &Cell) -> Value {
                 "duplicates": outcome.duplicates,
                 "opened": outcome.opened,
                 "usage": outcome.usage,
+                "in_kernel": outcome.in_kernel,
                 "sender_latest": outcome.sender_latest,
             })
         })

@@ -21,6 +21,7 @@ pub(crate) struct Machine {
     pub(crate) revision: Option<String>,
     pub(crate) pace: f64,
     pub(crate) seconds: f64,
+    pub(crate) warm_up: f64,
     pub(crate) cost_rate: f64,
     pub(crate) busy_processes: usize,
     pub(crate) server_cpu: usize,
@@ -45,6 +46,7 @@ impl Machine {
             revision: revision(),
             pace: options.pace,
             seconds: options.seconds,
+            warm_up: options.warm_up,
             cost_rate: options.cost_rate,
             busy_processes: options.busy_processes(),
             server_cpu: options.server_cpu,
@@ -68,10 +70,11 @@ impl Machine {
                 self.janus.as_deref().unwrap_or("not installed")
             ),
             format!(
-                "latency at {} packets/s for {} s; load is {} computing processes; cost at {} leg-packets/s; \
+                "latency at {} packets/s for {} s after {} s; load is {} computing processes; cost at {} leg-packets/s; \
                  server on processor {}, co-hosts on {}; wire {}; {} turns",
                 self.pace,
                 self.seconds,
+                self.warm_up,
                 self.busy_processes,
                 self.cost_rate,
                 self.server_cpu,

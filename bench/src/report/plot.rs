@@ -76,7 +76,8 @@ where
         .build_cartesian_2d(0.0..right, (bottom..top).log_scale())?;
     chart
         .configure_mesh()
-        .x_labels(8)
+        .x_labels(right.floor() as usize + 1)
+        .y_label_formatter(&|micros| format!("{micros:.0}"))
         .x_label_formatter(&|nines| percentile(*nines))
         .x_desc("percentile")
         .y_desc("µs")

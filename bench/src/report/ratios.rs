@@ -92,7 +92,7 @@ fn cost(summary: &Summary, system: System, scenario: Scenario) -> Option<f64> {
         .costs
         .iter()
         .find(|line| (line.system, line.scenario) == (system, scenario))
-        .map(super::summary::CostLine::least)
+        .and_then(super::summary::CostLine::least)
 }
 
 fn quotient(one: Option<f64>, other: Option<f64>) -> Option<f64> {

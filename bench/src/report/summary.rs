@@ -1,5 +1,6 @@
 //! The turns of a run put together.
 
+use crate::measure::cost::Cost;
 use crate::run::{Cell, Condition, Results};
 use crate::scenario::Scenario;
 use crate::system::System;
@@ -24,6 +25,8 @@ pub(crate) struct Latency {
     pub(crate) turns: Vec<Times>,
     pub(crate) expected: u64,
     pub(crate) lost: u64,
+    /// Of each turn, what part kernel programs forwarded.
+    pub(crate) in_kernel: Vec<f64>,
 }
 
 /// Nanoseconds.
@@ -42,16 +45,15 @@ pub(crate) struct RateLine {
     pub(crate) scenario: Scenario,
     pub(crate) turns: Vec<f64>,
     pub(crate) hosts_bound: bool,
+    /// Of each turn, at that rate, what part kernel programs forwarded.
+    pub(crate) in_kernel: Vec<f64>,
 }
 
-/// Nanoseconds for each leg-packet, in each turn.
+/// What a leg-packet costs, in each turn.
 pub(crate) struct CostLine {
     pub(crate) system: System,
     pub(crate) scenario: Scenario,
-    pub(crate) processor: Vec<f64>,
-    pub(crate) process: Vec<f64>,
-    pub(crate) lost: u64,
-    pub(crate) expected: u64,
+    pub(crate) turns: Vec<Cost>,
 }
 
 impl Times {
@@ -90,9 +92,10 @@ impl RateLine {
 }
 
 impl CostLine {
-    /// The cheapest turn: what disturbs only adds.
-    pub(crate) fn least(&self) -> f64 {
-        self.processor.iter().copied().fold(f64::INFINITY, f64::min)
+    /// The cheapest turn that counts: what disturbs only adds.
+    pub(crate) fn least(&self) -> Option<f64> {
+        let valid = self.turns.iter().filter(|turn| turn.is_valid());
+        valid.map(|turn| turn.processor).min_by(f64::total_cmp)
     }
 }
 
@@ -119,6 +122,7 @@ fn latencies(cells: &[Cell]) -> Vec<Latency> {
                     turns: Vec::new(),
                     expected: 0,
                     lost: 0,
+                    in_kernel: Vec::new(),
                 });
             line.to_kernel
                 .add(&outcome.to_kernel)
@@ -129,6 +133,7 @@ fn latencies(cells: &[Cell]) -> Vec<Latency> {
             line.turns.push(Times::of(&outcome.to_kernel));
             line.expected += outcome.expected;
             line.lost += outcome.lost;
+            line.in_kernel.extend(outcome.in_kernel);
         }
     }
     lines.into_values().collect()
@@ -145,9 +150,11 @@ fn rates(cells: &[Cell]) -> Vec<RateLine> {
                 scenario: cell.scenario,
                 turns: Vec::new(),
                 hosts_bound: false,
+                in_kernel: Vec::new(),
             });
         line.turns.push(rate.leg_packets_per_second);
         line.hosts_bound |= rate.hosts_bound;
+        line.in_kernel.extend(rate.in_kernel);
     }
     lines.into_values().collect()
 }
@@ -160,15 +167,9 @@ fn costs(cells: &[Cell]) -> Vec<CostLine> {
             .or_insert_with(|| CostLine {
                 system: cell.system,
                 scenario: cell.scenario,
-                processor: Vec::new(),
-                process: Vec::new(),
-                lost: 0,
-                expected: 0,
+                turns: Vec::new(),
             });
-        line.processor.push(cell.cost.processor);
-        line.process.push(cell.cost.process);
-        line.lost += cell.cost.lost;
-        line.expected += cell.cost.expected;
+        line.turns.push(cell.cost.clone());
     }
     lines.into_values().collect()
 }

@@ -3,6 +3,7 @@
 use super::ratios::ratios;
 use super::summary::{CostLine, Latency, RateLine, Summary, Times};
 use super::table::{Form, Table};
+use crate::measure::cost::Cost;
 use crate::run::{Cell, Results};
 
 pub(crate) fn render(results: &Results, summary: &Summary, form: Form) -> String {
@@ -53,6 +54,7 @@ fn latencies(lines: &[Latency]) -> Table {
         "program p99.9",
         "packets",
         "lost",
+        "in kernel",
     ]);
     for line in lines {
         let (times, program) = (Times::of(&line.to_kernel), Times::of(&line.to_program));
@@ -72,6 +74,7 @@ fn latencies(lines: &[Latency]) -> Table {
                 micros(program.p999),
                 line.to_kernel.len().to_string(),
                 line.lost.to_string(),
+                shares(&line.in_kernel),
             ]),
         );
     }
@@ -79,7 +82,7 @@ fn latencies(lines: &[Latency]) -> Table {
 }
 
 fn rates(lines: &[RateLine]) -> Table {
-    let mut table = Table::new(&["scenario", "system", "best", "turns", "remark"]);
+    let mut table = Table::new(&["scenario", "system", "best", "turns", "in kernel", "remark"]);
     for line in lines {
         let remark = if line.hosts_bound {
             "the co-hosts were at their end: at least this"
@@ -91,6 +94,7 @@ fn rates(lines: &[RateLine]) -> Table {
             line.system.name().to_owned(),
             whole(line.best()),
             list(&line.turns),
+            shares(&line.in_kernel),
             remark.to_owned(),
         ]);
     }
@@ -98,15 +102,22 @@ fn rates(lines: &[RateLine]) -> Table {
 }
 
 fn costs(lines: &[CostLine]) -> Table {
-    let mut table = Table::new(&["scenario", "system", "least", "turns", "of the process", "lost"]);
+    let mut table = Table::new(&["scenario", "system", "least", "turns", "of the process", "remark"]);
     for line in lines {
+        let turns = |what: fn(&Cost) -> f64| list(&line.turns.iter().map(what).collect::<Vec<_>>());
+        let lost: u64 = line.turns.iter().map(|turn| turn.lost).sum();
+        let remark = match (line.least(), lost) {
+            (Some(_), _) => String::new(),
+            (None, 0) => "the processor was full: no figure".to_owned(),
+            (None, lost) => format!("{lost} lost: no figure"),
+        };
         table.row([
             line.scenario.to_string(),
             line.system.name().to_owned(),
-            whole(line.least()),
-            list(&line.processor),
-            list(&line.process),
-            format!("{} of {}", line.lost, line.expected),
+            line.least().map_or_else(String::new, whole),
+            turns(|turn| turn.processor),
+            turns(|turn| turn.process),
+            remark,
         ]);
     }
     table
@@ -152,6 +163,15 @@ fn list(values: &[f64]) -> String {
         .map(|value| whole(*value))
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// Per cent of each turn; nothing where there are no kernel programs.
+fn shares(parts: &[f64]) -> String {
+    let shares: Vec<_> = parts
+        .iter()
+        .map(|part| format!("{:.1} %", 100.0 * part))
+        .collect();
+    shares.join(" ")
 }
 
 fn micros(nanos: u64) -> String {

@@ -5,6 +5,7 @@ use super::{Server, Stream};
 use crate::host::dtls::Identity;
 use crate::host::sdp::{Remote, publish_offer, receive_answer};
 use crate::host::{Local, Media};
+use crate::load::trial::Tally;
 use crate::processor::Processors;
 use crate::scenario::Scenario;
 use crate::wire::SERVER;
@@ -112,6 +113,10 @@ impl Server for Janus {
         self.api
             .message(handle, &json!({"request": "start"}), Some(&answer))?;
         Remote::parse(offer)
+    }
+
+    fn tally(&self) -> Option<Tally> {
+        None
     }
 
     fn log(&self) -> String {

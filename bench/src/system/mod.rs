@@ -10,7 +10,7 @@ use crate::host::sdp::Remote;
 use crate::host::{Connected, Connector, Local, Media};
 use crate::load::opener::Leg;
 use crate::load::packets::Publisher;
-use crate::load::trial::Load;
+use crate::load::trial::{Load, Tally};
 use crate::measure::usage::Meter;
 use crate::processor::Processors;
 use crate::scenario::Scenario;
@@ -48,6 +48,9 @@ trait Server {
 
     /// The same for one who receives a stream that is published.
     fn receive(&mut self, stream: Stream, local: &Local, identity: &Identity) -> Result<Remote>;
+
+    /// Where it counts what its kernel programs forwarded, if it has such.
+    fn tally(&self) -> Option<Tally>;
 
     /// What it printed, for when something fails.
     fn log(&self) -> String;
@@ -164,6 +167,7 @@ impl Entering {
             legs,
             processors,
             meter: Meter::new(processors, self.server.pid())?,
+            tally: self.server.tally(),
         };
         load.until_up(scenario.payload, UP)?;
         Ok(load)
