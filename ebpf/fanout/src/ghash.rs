@@ -1,6 +1,6 @@
 //! GHASH (NIST SP 800-38D §6.4), the authentication of AES-GCM, by tables of one key.
 //!
-//! A block is multiplied by the hash subkey H by adding up the products of its bytes. Those of every [`STRIDE`]th byte are
+//! A block is multiplied by the hash subkey H by adding up the products of its bytes. Those of every `STRIDE`th byte are
 //! looked up; what lies between is moved there, all at once, by multiplying the sum so far by x^8. A table for every byte
 //! would be faster while it is in the nearest cache, and many times slower once there are more keys than caches hold.
 //!
