@@ -2,6 +2,7 @@
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,7 +11,7 @@ use std::str::FromStr;
 pub struct ConnectionId(u64);
 
 /// One WHIP or WHEP session; whoever knows it may change or end the session, so it cannot be guessed.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ResourceId(u128);
 
 /// The text is no [`ResourceId`].
@@ -19,7 +20,7 @@ pub struct ResourceId(u128);
 pub struct NotAResourceId;
 
 /// One kurento-room session: it outlives its WebSocket by the reconnection window, and its id re-attaches it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct SessionId(u128);
 
 /// Where all ids come from: the same seed gives the same ids.
@@ -36,6 +37,23 @@ impl IdSource {
             random: StdRng::from_seed(seed),
             connections: 0,
             endpoints: 0,
+        }
+    }
+
+    /// What must be known so that no number is given out twice.
+    pub(crate) const fn save(&self) -> SavedIds {
+        SavedIds {
+            connections: self.connections,
+            endpoints: self.endpoints,
+        }
+    }
+
+    /// Goes on beyond what an earlier source can have given out, with randomness of its own.
+    pub(crate) fn restore(saved: SavedIds, seed: [u8; 32]) -> Self {
+        Self {
+            connections: saved.connections.saturating_add(UNSAVED),
+            endpoints: saved.endpoints.saturating_add(UNSAVED),
+            ..Self::new(seed)
         }
     }
 
@@ -61,6 +79,16 @@ impl IdSource {
     pub(crate) fn etag(&mut self) -> String {
         format!("{:016x}", self.random.random::<u64>())
     }
+}
+
+/// How many numbers may have been given out after the last save: far more than requests fit between two.
+const UNSAVED: u64 = 1 << 20;
+
+/// See [`IdSource::save`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SavedIds {
+    connections: u64,
+    endpoints: u64,
 }
 
 /// The digits of a session id: base 32, as the original server prints its random numbers.

@@ -13,6 +13,7 @@ mod names;
 mod negotiator;
 mod output;
 mod rooms;
+mod saved;
 mod signalling;
 mod view;
 
@@ -22,5 +23,6 @@ pub use limits::{Counters, Limits};
 pub use names::{NameError, RoomName, UserName};
 pub use negotiator::{Candidate, IcePatch, MediaError, Negotiated, Negotiator};
 pub use output::{EndpointLoss, Output, Patched, WhipSession};
+pub use saved::Saved;
 pub use signalling::Signalling;
 pub use view::{ParticipantState, RoomState, SubscriptionState, Via, ViewerState};

@@ -1,5 +1,6 @@
 //! Names of rooms and users: text from the network that was checked once.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Longest name in bytes; names travel in every notification and into file names and URLs.
@@ -26,11 +27,13 @@ pub enum NameError {
 }
 
 /// The name of a room.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct RoomName(String);
 
 /// The name of a user, unique within a room.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct UserName(String);
 
 impl RoomName {
@@ -56,6 +59,22 @@ impl UserName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for RoomName {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::new(&text)
+    }
+}
+
+impl TryFrom<String> for UserName {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::new(&text)
     }
 }
 

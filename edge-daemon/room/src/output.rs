@@ -106,6 +106,8 @@ pub enum EndpointLoss {
     DtlsFailed,
     /// The peer closed its DTLS association.
     PeerClosed,
+    /// The edge was started again, and could not go on with it.
+    Restart,
 }
 
 impl EndpointLoss {
@@ -117,6 +119,10 @@ impl EndpointLoss {
             Self::ConsentExpired => ("ICE_CONSENT_EXPIRED", "the connection went silent"),
             Self::IceFailed => ("ICE_FAILED", "no connection could be made"),
             Self::DtlsFailed => ("DTLS_FAILED", "the handshake failed"),
+            Self::Restart => (
+                "EDGE_RESTARTED",
+                "the edge was started again and lost the connection",
+            ),
             Self::PeerClosed => ("DTLS_CLOSED", "the peer closed the connection"),
         };
         format!("{kind}: {description} (stream of '{whose}')(errCode={CODE})")

@@ -6,5 +6,8 @@ pub(crate) mod params;
 pub(crate) mod replies;
 pub(crate) mod requests;
 pub(crate) mod rpc;
+mod saved;
 pub(crate) mod session;
 pub(crate) mod sessions;
+
+pub(crate) use saved::SavedSession;

@@ -3,6 +3,7 @@
 use super::params::Params;
 use super::rpc::{Call, Failure, INVALID_PARAMS, METHOD_NOT_FOUND, UNCAUGHT};
 use crate::negotiator::Candidate;
+use serde::{Deserialize, Serialize};
 
 /// A request with its parameters. Those that the original requires are required, in its order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub(crate) struct JoinRoom {
 }
 
 /// Extensions that a client asked for in `joinRoom`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Capabilities {
     /// It wants `activeSpeaker` notifications.
     pub(crate) active_speaker: bool,

@@ -8,6 +8,7 @@ use crate::ids::{ConnectionId, SessionId};
 use crate::limits::Limits;
 use crate::names::{RoomName, UserName};
 use crate::negotiator::Candidate;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -39,7 +40,7 @@ pub(crate) enum Link {
 }
 
 /// Who the session is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Member {
     Nobody,
     Of { room: RoomName, user: UserName },

@@ -30,6 +30,10 @@ impl Sessions {
         self.connections.get(&connection).copied()
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Session> {
+        self.sessions.values()
+    }
+
     pub(crate) fn get(&self, id: SessionId) -> Option<&Session> {
         self.sessions.get(&id)
     }

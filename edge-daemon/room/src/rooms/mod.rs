@@ -1,5 +1,6 @@
 //! Who is in which room, and who receives whom. Rules only: no messages, no media.
 
+mod saved;
 mod streams;
 
 use crate::error::RoomError;
@@ -7,9 +8,11 @@ use crate::ids::{ResourceId, SessionId};
 use crate::limits::Limits;
 use crate::names::{RoomName, UserName};
 use lianmai_webrtc::EndpointId;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+pub(crate) use saved::SavedRoom;
 pub(crate) use streams::{Role, Unpublished};
 
 /// All rooms. A room exists as long as somebody is in it.
@@ -38,7 +41,7 @@ pub(crate) struct Participant {
 }
 
 /// Who acts for a participant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Owner {
     Session(SessionId),
     Whip(ResourceId),

@@ -14,6 +14,7 @@ impl Signalling {
     /// Evicts a participant. As with the original server its socket stays open; its session may join again.
     pub fn kick(&mut self, room: &str, user: &str, negotiator: &mut dyn Negotiator) -> Result<(), RoomError> {
         let (room, user) = self.rooms.find(room, user)?;
+        self.touch();
         match self.depart(&room, &user, negotiator) {
             Some(Owner::Session(id)) => {
                 if let Some(session) = self.sessions.get_mut(id) {
@@ -30,6 +31,7 @@ impl Signalling {
     /// Closes a room: everybody is told, evicted, and loses the socket (KurentoRoom.js knows no `roomClosed`).
     pub fn close_room(&mut self, room: &str, negotiator: &mut dyn Negotiator) -> Result<(), RoomError> {
         let room = self.rooms.find_room(room)?;
+        self.touch();
         let audience = self.audience(&room, None);
         for session in &audience {
             self.notify(*session, &Notification::RoomClosed { room: &room });
@@ -60,6 +62,7 @@ impl Signalling {
     /// Closes every room and every connection. From now on nothing opens.
     pub fn shutdown(&mut self, negotiator: &mut dyn Negotiator) {
         self.shutting_down = true;
+        self.touch();
         let rooms: Vec<RoomName> = self.rooms.iter().map(|(name, _)| name.clone()).collect();
         for room in rooms {
             // A room that was just listed is found.

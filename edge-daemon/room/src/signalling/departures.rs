@@ -23,6 +23,7 @@ impl Signalling {
             return;
         };
         self.counters.endpoints_lost += 1;
+        self.touch();
         match role {
             Role::Publisher { room, user } => self.publisher_lost(&room, &user, loss, negotiator),
             Role::Subscriber { room, user, from } => {

@@ -3,6 +3,7 @@
 mod admin;
 mod delivery;
 mod departures;
+mod handover;
 mod layer;
 mod members;
 mod resources;
@@ -12,13 +13,14 @@ mod timers;
 
 use crate::ids::{ConnectionId, IdSource, ResourceId, SessionId};
 use crate::kurento::rpc::{self, Call, Failure, Incoming};
-use crate::kurento::session::{Link, Session};
+use crate::kurento::session::{Link, Member, Session};
 use crate::kurento::sessions::Sessions;
 use crate::limits::{Counters, Limits};
 use crate::negotiator::Negotiator;
 use crate::output::Output;
 use crate::rooms::Rooms;
-use resources::Resource;
+
+pub(crate) use resources::Resource;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
@@ -35,6 +37,7 @@ pub struct Signalling {
     resources: BTreeMap<ResourceId, Resource>,
     outputs: VecDeque<Output>,
     shutting_down: bool,
+    revision: u64,
 }
 
 impl Signalling {
@@ -50,6 +53,7 @@ impl Signalling {
             resources: BTreeMap::new(),
             outputs: VecDeque::new(),
             shutting_down: false,
+            revision: 0,
         }
     }
 
@@ -105,6 +109,10 @@ impl Signalling {
             let failure = Failure::new(rpc::SERVER_ERROR, "Too many requests, send fewer a second");
             return self.refuse_call(id, &call, &failure);
         }
+        // Pings come all the time, and change nothing that is written down.
+        if call.method != "ping" {
+            self.touch();
+        }
         let Some(call) = self.layer_call(now, id, call, negotiator) else {
             return;
         };
@@ -116,15 +124,17 @@ impl Signalling {
         let Some(id) = self.sessions.by_connection(connection) else {
             return;
         };
+        self.touch();
         self.detach(now, id);
     }
 
-    /// Takes the session's socket away. A client that never learned its session id cannot come back with it.
+    /// Takes the session's socket away. A client that never learned its session id cannot come back with it; if it joined
+    /// a room without asking for an answer, it leaves when its window is over.
     fn detach(&mut self, now: Instant, id: SessionId) {
         let Some(session) = self.sessions.get(id) else {
             return;
         };
-        if !session.introduced {
+        if !session.introduced && session.member == Member::Nobody {
             self.sessions.remove(id);
             return;
         }
@@ -141,6 +151,16 @@ impl Signalling {
     /// The next thing to do.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+
+    /// Another number than before when [`Signalling::save`] has something new.
+    #[must_use]
+    pub const fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    fn touch(&mut self) {
+        self.revision += 1;
     }
 
     /// Totals since the start.

@@ -8,11 +8,12 @@ use crate::negotiator::{IcePatch, Negotiator};
 use crate::output::{Patched, WhipSession};
 use crate::rooms::Owner;
 use lianmai_webrtc::EndpointId;
+use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
 /// One session.
-#[derive(Debug)]
-pub(super) struct Resource {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Resource {
     room: RoomName,
     endpoint: EndpointId,
     purpose: Purpose,
@@ -20,7 +21,7 @@ pub(super) struct Resource {
 }
 
 /// What a session is for.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Purpose {
     /// WHIP: it is the participant of this name.
     Publish { user: UserName },
@@ -96,6 +97,7 @@ impl Signalling {
                 current: found.etag.clone(),
             });
         }
+        self.revision += 1;
         match negotiator.patch(found.endpoint, fragment)? {
             IcePatch::Trickled => Ok(Patched::Trickled),
             IcePatch::Restarted { fragment } => {
@@ -117,6 +119,7 @@ impl Signalling {
         let Some(ended) = self.resources.remove(&resource) else {
             return Err(ResourceError::NotFound);
         };
+        self.touch();
         match ended.purpose {
             Purpose::Publish { user } => {
                 self.depart(&ended.room, &user, negotiator);
@@ -139,6 +142,7 @@ impl Signalling {
     }
 
     fn create(&mut self, id: ResourceId, mut resource: Resource, answer: String) -> WhipSession {
+        self.touch();
         resource.etag = self.ids.etag();
         let session = WhipSession {
             resource: id,

@@ -23,6 +23,7 @@ impl Signalling {
 
     /// The window of a session is over, or its pings stopped.
     fn due(&mut self, now: Instant, id: SessionId, negotiator: &mut dyn Negotiator) {
+        self.touch();
         match self.sessions.get(id).map(|session| &session.link) {
             Some(Link::Attached { connection, .. }) => {
                 let connection = *connection;

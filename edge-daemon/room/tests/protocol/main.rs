@@ -5,6 +5,7 @@ mod candidates;
 mod chat;
 mod edge;
 mod envelope;
+mod handover;
 mod joining;
 mod leaving;
 mod limits;
