@@ -4,11 +4,13 @@ use core::fmt;
 
 /// A synchronisation source (RFC 3550 §5.1): one stream of packets with one sequence number space.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[repr(transparent)]
 pub struct Ssrc(pub u32);
 
 /// The 7-bit payload type of RTP (RFC 3550 §5.1); its meaning is settled by SDP for each leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[repr(transparent)]
 pub struct PayloadType(pub u8);
 

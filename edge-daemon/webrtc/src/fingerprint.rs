@@ -1,10 +1,11 @@
 //! Certificate fingerprints as SDP carries them (RFC 8122 §5).
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use std::fmt;
 
 /// The hash functions that the edge takes; older ones are refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum HashFunction {
     /// `sha-256`.
     Sha256,
@@ -47,7 +48,7 @@ impl HashFunction {
 }
 
 /// The hash of a certificate in DER.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     hash: HashFunction,
     digest: Vec<u8>,

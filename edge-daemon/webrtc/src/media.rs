@@ -1,9 +1,10 @@
 //! What a negotiation settled, as data: the tracks of a stream and how one leg numbers them.
 
 use lianmai_fanout::{PayloadType, Ssrc};
+use serde::{Deserialize, Serialize};
 
 /// Audio or video.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// An `m=audio` section.
     Audio,
@@ -12,7 +13,7 @@ pub enum Kind {
 }
 
 /// The codecs that the edge forwards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Codec {
     /// RFC 7587, 48 kHz, two channels.
     Opus,
@@ -34,7 +35,7 @@ impl Codec {
 }
 
 /// Ids of the header extensions (RFC 8285) that both sides agreed on; `None` is not negotiated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExtensionIds {
     /// `urn:ietf:params:rtp-hdrext:sdes:mid` (RFC 9143).
     pub mid: Option<u8>,
@@ -49,7 +50,7 @@ pub struct ExtensionIds {
 }
 
 /// The RTCP feedback (RFC 4585, RFC 5104) that both sides agreed on for a track.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Feedback {
     /// Generic NACK.
     pub nack: bool,
@@ -67,7 +68,7 @@ pub struct Feedback {
 ///
 /// For a publisher it says what arrives; for a subscriber, what its leg must look like. A leg keeps the
 /// publisher's SSRCs and sequence numbers, so that the publisher's sender reports hold unchanged.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Track {
     /// Audio or video.
     pub kind: Kind,

@@ -23,7 +23,7 @@ pub struct Metrics {
 pub(crate) enum DropReason {
     /// DTLS from an address that no STUN check has validated.
     DtlsUnvalidated,
-    /// DTLS before or after its association.
+    /// DTLS before or after its association, or of one that ended with an earlier process.
     DtlsNoAssociation,
     /// The association's queue was full.
     DtlsQueueFull,

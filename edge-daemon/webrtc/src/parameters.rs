@@ -2,6 +2,7 @@
 
 use crate::Fingerprint;
 use rand::Rng;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// `ice-char` (RFC 8839 §5.4).
@@ -12,7 +13,7 @@ const UFRAG_LEN: usize = 12;
 const PWD_LEN: usize = 32;
 
 /// An ICE user name fragment and its password (RFC 8445 §5.3).
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credentials {
     /// `ice-ufrag`.
     pub ufrag: String,
@@ -43,7 +44,7 @@ fn random_text(rng: &mut impl Rng, len: usize) -> String {
 }
 
 /// Which end of the DTLS association we are (RFC 8842 §5.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DtlsRole {
     /// `a=setup:passive` in our answer: the peer sends the ClientHello.
     Server,
@@ -52,7 +53,7 @@ pub enum DtlsRole {
 }
 
 /// What the transport has to know of the peer's offer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemoteParameters {
     /// Their ICE credentials. A lite agent sends no checks, so only the user name fragment is used.
     pub ice: Credentials,

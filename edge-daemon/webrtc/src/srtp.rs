@@ -1,9 +1,10 @@
 //! SRTP keys as the DTLS handshake yields them (RFC 5764 §4.2).
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The protection profiles that the edge accepts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SrtpProfile {
     /// `SRTP_AEAD_AES_128_GCM` (RFC 7714 §14.2): preferred, and the one the kernel plane speaks.
     AeadAes128Gcm,
@@ -23,7 +24,7 @@ impl SrtpProfile {
 }
 
 /// One direction's master key and salt.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MasterKey {
     /// 16 bytes.
     pub key: Vec<u8>,
@@ -38,7 +39,7 @@ impl fmt::Debug for MasterKey {
 }
 
 /// The keys of one endpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SrtpKeys {
     /// What both directions are protected with.
     pub profile: SrtpProfile,

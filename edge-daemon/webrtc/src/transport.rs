@@ -6,6 +6,7 @@ use crate::dtls::{Certificate, LostReason};
 use crate::endpoint::{EndpointId, Validated};
 use crate::metrics::Metrics;
 use crate::parameters::{Credentials, RemoteParameters};
+use crate::saved::SavedEndpoint;
 use crate::socket::DatagramSink;
 use crate::srtp::SrtpKeys;
 use bytes::Bytes;
@@ -77,10 +78,27 @@ impl Transport {
         metrics: Metrics,
         datagrams: mpsc::Receiver<Datagram>,
     ) -> (TransportHandle, mpsc::Receiver<TransportEvent>) {
+        Self::resume(sink, certificate, metrics, datagrams, &[])
+    }
+
+    /// The same with the endpoints of an earlier process, which had this certificate. They are there before the first
+    /// datagram is looked at.
+    ///
+    /// A connected one has no DTLS association any more: a close_notify of its peer is not understood, nor is one sent; it
+    /// ends with its consent or by [`TransportHandle::remove`]. One that was not connected begins its handshake anew.
+    pub fn resume(
+        sink: Arc<dyn DatagramSink>,
+        certificate: Certificate,
+        metrics: Metrics,
+        datagrams: mpsc::Receiver<Datagram>,
+        endpoints: &[SavedEndpoint],
+    ) -> (TransportHandle, mpsc::Receiver<TransportEvent>) {
         let (commands, command_queue) = mpsc::unbounded_channel();
         let (events, event_queue) = mpsc::channel(EVENTS);
         let (reports, report_queue) = mpsc::channel(EVENTS);
-        let port = Port::new(sink, certificate, metrics, reports);
+        let mut port = Port::new(sink, certificate, metrics, reports);
+        let now = Instant::now();
+        endpoints.iter().for_each(|saved| port.restore(now, saved));
         tokio::spawn(serve(
             port,
             Queues {

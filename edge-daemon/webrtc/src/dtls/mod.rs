@@ -7,7 +7,7 @@ mod keys;
 mod record;
 mod wire;
 
-pub use certificate::{Certificate, CertificateError};
+pub use certificate::{Certificate, CertificateError, SavedCertificate};
 
 use crate::endpoint::{EndpointId, Validated};
 use crate::fingerprint::Fingerprint;

@@ -2,6 +2,7 @@
 
 use super::CONSENT_TIMEOUT;
 use crate::parameters::Credentials;
+use crate::saved::SavedEndpoint;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -61,6 +62,23 @@ impl Agent {
             selected: None,
             validated: false,
             last_seen: now,
+        }
+    }
+
+    /// As an earlier process left it; `at` is where a connected peer was.
+    pub(super) fn restore(now: Instant, saved: &SavedEndpoint, at: Option<SocketAddr>) -> Self {
+        let path = Path {
+            last_check: now,
+            // The peer repeats it with its next check, and whatever it nominates before that is its choice.
+            nomination: None,
+        };
+        let previous = saved.previous().cloned();
+        Self {
+            previous: previous.map(|(local, remote_ufrag)| Session { local, remote_ufrag }),
+            paths: at.map(|at| (at, path)).into_iter().collect(),
+            selected: at,
+            validated: at.is_some(),
+            ..Self::new(now, saved.local().clone(), saved.remote().ice.ufrag.clone())
         }
     }
 

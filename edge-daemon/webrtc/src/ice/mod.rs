@@ -10,6 +10,7 @@ mod tests;
 
 use crate::endpoint::{EndpointId, Validated};
 use crate::parameters::Credentials;
+use crate::saved::SavedEndpoint;
 use agent::Agent;
 use message::{BindingRequest, Parsed};
 use std::collections::{BTreeMap, VecDeque};
@@ -99,6 +100,22 @@ impl IceLite {
         self.by_ufrag.insert(local.ufrag.clone(), endpoint);
         self.agents
             .insert(endpoint, Agent::new(now, local, remote_ufrag.to_owned()));
+    }
+
+    /// Goes on with an endpoint of an earlier process. One that was connected then is where it was; it has the time of a
+    /// whole consent from now on to show that it is still there.
+    pub fn restore(&mut self, now: Instant, saved: &SavedEndpoint) {
+        let endpoint = saved.endpoint();
+        self.remove(endpoint);
+        let at = saved.connection().map(|(remote, _)| canonical(remote.get()));
+        let agent = Agent::restore(now, saved, at);
+        for ufrag in agent.ufrags() {
+            self.by_ufrag.insert(ufrag.to_owned(), endpoint);
+        }
+        self.agents.insert(endpoint, agent);
+        if let Some(at) = at {
+            self.by_address.insert(at, endpoint);
+        }
     }
 
     /// ICE restart (RFC 8445 §9): the old credentials hold until the first valid check with the new ones. Nothing

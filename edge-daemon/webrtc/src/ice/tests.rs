@@ -1,7 +1,9 @@
 use super::message::testing::Check;
 use super::{ADDRESS_HOLD, CONSENT_TIMEOUT, IceLite, Output, StunOutcome};
 use crate::endpoint::{EndpointId, Validated};
-use crate::parameters::Credentials;
+use crate::parameters::{Credentials, DtlsRole, RemoteParameters};
+use crate::saved::SavedEndpoint;
+use crate::srtp::{MasterKey, SrtpKeys, SrtpProfile};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use stun::attributes::{ATTR_ICE_CONTROLLED, AttrType};
@@ -463,5 +465,89 @@ fn a_removed_endpoint_is_forgotten_with_its_addresses() {
     assert_eq!(
         port.receive("192.0.2.1:5000", &plain("alice")),
         StunOutcome::UnknownUser
+    );
+}
+
+/// What is written down of an endpoint that is connected at this address, if any.
+fn saved(ufrag: &str, at: Option<&str>) -> SavedEndpoint {
+    let remote = RemoteParameters {
+        ice: credentials("peer"),
+        fingerprints: Vec::new(),
+        role: DtlsRole::Server,
+    };
+    let mut saved = SavedEndpoint::new(ALICE, credentials(ufrag), remote);
+    if let Some(at) = at {
+        let key = MasterKey {
+            key: vec![1; 16],
+            salt: vec![2; 12],
+        };
+        let keys = SrtpKeys {
+            profile: SrtpProfile::AeadAes128Gcm,
+            inbound: key.clone(),
+            outbound: key,
+        };
+        saved.connected(Validated::new(address(at)), keys);
+    }
+    saved
+}
+
+fn restored(saved: &SavedEndpoint) -> Port {
+    let mut port = Port {
+        ice: IceLite::new(),
+        now: Instant::now(),
+    };
+    port.ice.restore(port.now, saved);
+    port
+}
+
+#[test]
+fn a_restored_peer_is_where_it_was_and_its_checks_are_no_news() {
+    let mut port = restored(&saved("alice", Some("192.0.2.1:5000")));
+    let here = address("192.0.2.1:5000");
+    assert_eq!(port.ice.selected(ALICE).map(Validated::get), Some(here));
+    assert_eq!(port.ice.validated(here).map(|(id, _)| id), Some(ALICE));
+    let check = check("alice").nominating().signed(PASSWORD).finish();
+    assert_eq!(port.receive("192.0.2.1:5000", &check), StunOutcome::Answered);
+    assert!(matches!(port.outputs()[..], [Output::Transmit { .. }]));
+}
+
+// RFC 7675 §5.1, from the restoration on: what was before it, nobody knows.
+#[test]
+fn a_restored_peer_that_stays_silent_loses_its_consent() {
+    let mut port = restored(&saved("alice", Some("192.0.2.1:5000")));
+    port.pass(CONSENT_TIMEOUT - Duration::from_millis(1));
+    assert_eq!(port.outputs(), []);
+    port.pass(Duration::from_millis(1));
+    let expired = Output::Expired {
+        endpoint: ALICE,
+        validated: true,
+    };
+    assert_eq!(port.outputs(), [expired]);
+}
+
+#[test]
+fn a_restored_peer_may_use_the_credentials_from_before_an_ice_restart_until_it_uses_the_new() {
+    let mut saved = saved("old", Some("192.0.2.1:5000"));
+    saved.restarted(credentials("new"), credentials("peer"));
+    let mut port = restored(&saved);
+    for (ufrag, outcome) in [
+        ("old", StunOutcome::Answered),
+        ("new", StunOutcome::Answered),
+        ("old", StunOutcome::UnknownUser),
+    ] {
+        let check = check(ufrag).signed(PASSWORD).finish();
+        assert_eq!(port.receive("192.0.2.1:5000", &check), outcome, "{ufrag}");
+    }
+}
+
+#[test]
+fn a_peer_that_never_came_is_restored_as_one_that_may_still_come() {
+    let mut port = restored(&saved("alice", None));
+    assert_eq!(port.ice.selected(ALICE), None);
+    port.receive("192.0.2.1:5000", &check("alice").signed(PASSWORD).finish());
+    assert!(
+        port.outputs()
+            .iter()
+            .any(|output| matches!(output, Output::Validated { .. }))
     );
 }

@@ -6,6 +6,7 @@ use crate::endpoint::{EndpointId, Validated};
 use crate::ice::{IceLite, Output};
 use crate::metrics::{DropReason, Metrics};
 use crate::parameters::{Credentials, RemoteParameters};
+use crate::saved::SavedEndpoint;
 use crate::socket::DatagramSink;
 use crate::srtp::SrtpKeys;
 use lianmai_fanout::demux::{Protocol, classify};
@@ -124,14 +125,30 @@ impl Port {
 
     fn add(&mut self, now: Instant, endpoint: EndpointId, local: Credentials, remote: RemoteParameters) {
         self.ice.add(now, endpoint, local, &remote.ice.ufrag);
+        self.open(endpoint, remote, None);
+    }
+
+    /// An endpoint of an earlier process; one that was connected keeps its keys and begins no association.
+    pub(super) fn restore(&mut self, now: Instant, saved: &SavedEndpoint) {
+        self.ice.restore(now, saved);
+        let connected = saved.connection().map(|(remote, _)| remote);
+        self.open(saved.endpoint(), saved.remote().clone(), connected);
+    }
+
+    fn open(
+        &mut self,
+        endpoint: EndpointId,
+        remote: RemoteParameters,
+        connected: Option<Validated<SocketAddr>>,
+    ) {
         let generation = self.next_generation;
         self.next_generation += 1;
         let session = Session {
             generation,
             remote,
             association: None,
-            address: None,
-            connected: false,
+            address: connected,
+            connected: connected.is_some(),
         };
         self.sessions.insert(endpoint, session);
     }

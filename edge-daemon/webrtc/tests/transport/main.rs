@@ -1,5 +1,6 @@
 //! ICE and DTLS over loopback sockets, with `str0m` as a client that is not ours.
 
+mod resume;
 mod support;
 
 use lianmai_webrtc::sdp::Offer;

@@ -5,8 +5,8 @@ use lianmai_fanout::Ssrc;
 use lianmai_fanout::demux::{self, classify};
 use lianmai_webrtc::sdp::{Answer, Local, Offer, answer_publish};
 use lianmai_webrtc::{
-    Certificate, Credentials, Datagram, EndpointId, Metrics, RemoteParameters, SharedSocket, Transport,
-    TransportEvent, TransportHandle,
+    Certificate, Credentials, Datagram, EndpointId, Metrics, RemoteParameters, SavedEndpoint, SharedSocket,
+    Transport, TransportEvent, TransportHandle,
 };
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
@@ -21,6 +21,7 @@ use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// Nothing on a loopback takes this long unless it hangs.
@@ -36,6 +37,11 @@ pub(crate) struct Edge {
     pub(crate) media: mpsc::Receiver<Bytes>,
     pub(crate) address: SocketAddr,
     pub(crate) certificate: Certificate,
+    socket: std::net::UdpSocket,
+    reader: JoinHandle<()>,
+    metrics: Metrics,
+    /// Transports whose process has ended. They are not dropped, for they would say goodbye, and are only held.
+    dead: Vec<(TransportHandle, mpsc::Receiver<TransportEvent>)>,
     registry: Registry,
     rng: StdRng,
 }
@@ -44,27 +50,35 @@ impl Edge {
     pub(crate) fn start() -> Self {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
         let address = socket.local_addr().expect("bound");
-        let sink = SharedSocket::new(socket.try_clone().expect("a duplicate")).expect("a socket");
         let certificate = Certificate::generate().expect("a certificate");
         let (metrics, mut registry) = (Metrics::default(), Registry::default());
         metrics.register(&mut registry);
-        let (signalling, datagrams) = mpsc::channel(256);
-        let (to_media, media) = mpsc::channel(256);
-        let (handle, events) = Transport::spawn(Arc::new(sink), certificate.clone(), metrics, datagrams);
-        tokio::spawn(read(
-            UdpSocket::from_std(socket).expect("a socket"),
-            signalling,
-            to_media,
-        ));
+        let (handle, events, media, reader) = serve(&socket, &certificate, &metrics, &[]);
         Self {
             handle,
             events,
             media,
+            socket,
+            reader,
+            metrics,
+            dead: Vec::new(),
             address,
             certificate,
             registry,
             rng: StdRng::seed_from_u64(5),
         }
+    }
+
+    /// The process is gone from one moment to the next, and another serves its port.
+    pub(crate) fn restart(&mut self, saved: &[SavedEndpoint]) {
+        self.reader.abort();
+        let certificate = Certificate::restore(self.certificate.save()).expect("our own");
+        let (handle, events, media, reader) = serve(&self.socket, &certificate, &self.metrics, saved);
+        self.dead.push((
+            std::mem::replace(&mut self.handle, handle),
+            std::mem::replace(&mut self.events, events),
+        ));
+        (self.media, self.reader, self.certificate) = (media, reader, certificate);
     }
 
     /// Answers an offer, and expects the client.
@@ -104,6 +118,34 @@ impl Edge {
             .find_map(|text| text.strip_prefix(line)?.trim().parse().ok());
         found.unwrap_or(0)
     }
+}
+
+type Served = (
+    TransportHandle,
+    mpsc::Receiver<TransportEvent>,
+    mpsc::Receiver<Bytes>,
+    JoinHandle<()>,
+);
+
+fn serve(
+    socket: &std::net::UdpSocket,
+    certificate: &Certificate,
+    metrics: &Metrics,
+    saved: &[SavedEndpoint],
+) -> Served {
+    let sink = SharedSocket::new(socket.try_clone().expect("a duplicate")).expect("a socket");
+    let (signalling, datagrams) = mpsc::channel(256);
+    let (to_media, media) = mpsc::channel(256);
+    let (handle, events) = Transport::resume(
+        Arc::new(sink),
+        certificate.clone(),
+        metrics.clone(),
+        datagrams,
+        saved,
+    );
+    let socket = UdpSocket::from_std(socket.try_clone().expect("a duplicate")).expect("a socket");
+    let reader = tokio::spawn(read(socket, signalling, to_media));
+    (handle, events, media, reader)
 }
 
 async fn read(socket: UdpSocket, signalling: mpsc::Sender<Datagram>, media: mpsc::Sender<Bytes>) {
