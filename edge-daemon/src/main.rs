@@ -6,6 +6,7 @@ mod config;
 mod doctor;
 mod edge;
 mod handle;
+mod handover;
 mod http;
 mod live;
 mod mixers;

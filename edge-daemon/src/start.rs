@@ -1,8 +1,10 @@
 //! Starting the edge in order, saying what runs where, and ending it in order.
 
+use crate::command::apply;
 use crate::config::{Config, Origin as OriginChoice, Tls};
 use crate::edge::{self, Edge, Events, MediaSetup, MixSetup};
-use crate::http::{self, LiveStreams, Services};
+use crate::handover::{self, SaveMetrics, Saver, Snapshot};
+use crate::http::{self, LiveStreams, SelfSigned, Services};
 use crate::live::{Live, NoOrigin};
 use crate::mixers::MixerSpec;
 use crate::plane::{self, Plane};
@@ -14,6 +16,7 @@ use lianmai_webrtc::{Certificate, Transport, TransportHandle};
 use prometheus_client::registry::Registry;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -24,19 +27,22 @@ pub(crate) fn run(config: Config) -> Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(serve(config))
+    runtime.block_on(serve(config, None))
 }
 
-async fn serve(config: Config) -> Result<()> {
+async fn serve(config: Config, kept: Option<OwnedFd>) -> Result<()> {
     let shutdown = end_on_signals()?;
     let mut registry = Registry::with_prefix("lianmai");
-    let certificate = Certificate::generate().context("cannot make the DTLS certificate")?;
-    let (plane, chosen, transport, events) = media(&config, &certificate, &mut registry)?;
+    let (archive, earlier) = handover::resume(kept);
+    let certificate = certificate(earlier.as_ref())?;
+    let (plane, chosen, transport, events) = media(&config, &certificate, earlier.as_ref(), &mut registry)?;
     let (origin, live) = origin(&config, &mut registry).await?;
+    let self_signed = self_signed(&config, earlier.as_ref())?;
     let server = http::bind(&http::Config {
         address: config.http,
         tls: config.tls.clone(),
         advertise: config.advertise.clone(),
+        self_signed: self_signed.clone(),
         admin: config.admin,
     })?;
     let media = MediaSetup {
@@ -48,7 +54,18 @@ async fn serve(config: Config) -> Result<()> {
         seed: seed()?,
     };
     let rooms = edge::Metrics::new(&mut registry);
-    let (edge, handle) = Edge::new(media, mixes(&config, &rooms), rooms, seed()?);
+    let (mut edge, handle) = Edge::new(media, mixes(&config, &rooms), rooms, seed()?);
+    if let Some(earlier) = earlier {
+        tracing::info!(
+            peers = earlier.peers.len(),
+            "going on as the last process left it"
+        );
+        edge.restore(earlier, seed()?);
+    }
+    if let Some(archive) = archive {
+        let metrics = SaveMetrics::new(&mut registry);
+        edge.save_to(Saver::new(archive, certificate.save(), self_signed, metrics));
+    }
     eprint!(
         "{}",
         screen(
@@ -100,9 +117,30 @@ fn end_on_signals() -> Result<CancellationToken> {
     Ok(token)
 }
 
+/// The one that answers to offers have named, or a new one.
+fn certificate(earlier: Option<&Snapshot>) -> Result<Certificate> {
+    let certificate = match earlier {
+        Some(earlier) => Certificate::restore(earlier.certificate.clone()),
+        None => Certificate::generate(),
+    };
+    certificate.context("DTLS")
+}
+
+/// What browsers have accepted already, or a new one.
+fn self_signed(config: &Config, earlier: Option<&Snapshot>) -> Result<Option<SelfSigned>> {
+    match config.tls {
+        Tls::SelfSigned => {
+            let earlier = earlier.and_then(|earlier| earlier.https.clone());
+            Ok(Some(SelfSigned::for_names(earlier, &config.advertise)?))
+        }
+        Tls::Off | Tls::Files { .. } => Ok(None),
+    }
+}
+
 fn media(
     config: &Config,
     certificate: &Certificate,
+    earlier: Option<&Snapshot>,
     registry: &mut Registry,
 ) -> Result<(PlaneHandle, Plane, TransportHandle, Events)> {
     let (plane, outputs, chosen) = plane::start(config)?;
@@ -111,8 +149,17 @@ fn media(
     let metrics = lianmai_webrtc::Metrics::default();
     metrics.register(registry);
     let sender = Arc::new(outputs.sender);
-    let (transport, transport_events) =
-        Transport::spawn(sender, certificate.clone(), metrics, outputs.datagrams);
+    for command in earlier.map(Snapshot::commands).unwrap_or_default() {
+        apply(&plane, command);
+    }
+    let endpoints = earlier.map(Snapshot::transports).unwrap_or_default();
+    let (transport, transport_events) = Transport::resume(
+        sender,
+        certificate.clone(),
+        metrics,
+        outputs.datagrams,
+        &endpoints,
+    );
     Ok((
         plane,
         chosen,

@@ -1,13 +1,15 @@
 //! The media side of the rooms: answers offers, and keeps transport and plane in step with what was negotiated.
 
 use crate::command::apply;
+use crate::handover::{Flow, Peer};
 use crate::plane::Plane;
 use lianmai_plane::{Command, PlaneHandle};
 use lianmai_room::{Candidate, IcePatch, MediaError, Negotiated, Negotiator};
 use lianmai_webrtc::media::Track;
 use lianmai_webrtc::sdp::{self, Answer, Fragment, Local, Offer, SdpError};
 use lianmai_webrtc::{
-    Credentials, EndpointId, Fingerprint, LostReason, SrtpProfile, TransportEvent, TransportHandle,
+    Credentials, EndpointId, Fingerprint, LostReason, SavedEndpoint, SrtpProfile, TransportEvent,
+    TransportHandle,
 };
 use prometheus_client::metrics::gauge::Gauge;
 use rand::rngs::StdRng;
@@ -45,12 +47,32 @@ pub(super) struct Media {
 /// One PeerConnection.
 #[derive(Debug)]
 pub(super) struct Endpoint {
-    ice: Credentials,
-    remote_ice: Credentials,
-    tracks: Vec<Track>,
+    peer: Peer,
     pub(super) state: State,
-    pub(super) srtp: Option<SrtpProfile>,
-    pub(super) remote: Option<SocketAddr>,
+}
+
+impl Endpoint {
+    /// As an earlier process left it. Transport and plane have it already.
+    fn restored(peer: Peer) -> Self {
+        let state = match peer.transport.connection() {
+            Some(_) => State::Connected,
+            // Whether a check had come does not matter: the handshake begins anew.
+            None => State::New,
+        };
+        Self { peer, state }
+    }
+
+    /// What its media is protected with.
+    pub(super) fn srtp(&self) -> Option<SrtpProfile> {
+        let (_, keys) = self.peer.transport.connection()?;
+        Some(keys.profile)
+    }
+
+    /// Where its media comes from and goes to.
+    pub(super) fn remote(&self) -> Option<SocketAddr> {
+        let (remote, _) = self.peer.transport.connection()?;
+        Some(remote.get())
+    }
 }
 
 /// How far a PeerConnection is.
@@ -82,6 +104,26 @@ impl Media {
         }
     }
 
+    /// Takes over the PeerConnections of an earlier process, which transport and plane were told of.
+    pub(super) fn restore(&mut self, peers: Vec<Peer>) {
+        for peer in peers {
+            let endpoint = peer.transport.endpoint();
+            let restored = Endpoint::restored(peer);
+            if restored.state == State::Connected {
+                self.connected.inc();
+            }
+            self.endpoints.insert(endpoint, restored);
+        }
+    }
+
+    /// All PeerConnections, for a later process.
+    pub(super) fn save(&self) -> Vec<Peer> {
+        self.endpoints
+            .values()
+            .map(|endpoint| endpoint.peer.clone())
+            .collect()
+    }
+
     pub(super) fn plane(&self) -> &PlaneHandle {
         &self.setup.plane
     }
@@ -103,7 +145,7 @@ impl Media {
     pub(super) fn tracks(&self, endpoint: EndpointId) -> &[Track] {
         self.endpoints
             .get(&endpoint)
-            .map_or(&[], |endpoint| &endpoint.tracks)
+            .map_or(&[], |endpoint| endpoint.peer.flow.tracks())
     }
 
     /// Media passed authentication: as good as a check (RFC 7675 §5.1 asks for STUN; an open call must not end on it).
@@ -123,7 +165,6 @@ impl Media {
                 keys,
                 ..
             } => {
-                let profile = keys.profile;
                 let connected = self.connected.clone();
                 self.update(endpoint, |endpoint| {
                     // A new association of a connected endpoint is no new endpoint.
@@ -131,8 +172,7 @@ impl Media {
                         connected.inc();
                     }
                     endpoint.state = State::Connected;
-                    endpoint.srtp = Some(profile);
-                    endpoint.remote = Some(remote.get());
+                    endpoint.peer.transport.connected(remote, keys.clone());
                 });
                 apply(
                     &self.setup.plane,
@@ -144,7 +184,7 @@ impl Media {
                 );
             }
             TransportEvent::Moved { endpoint, remote } => {
-                self.update(endpoint, |endpoint| endpoint.remote = Some(remote.get()));
+                self.update(endpoint, |endpoint| endpoint.peer.transport.moved(remote));
                 apply(&self.setup.plane, Command::Move { endpoint, remote });
             }
             TransportEvent::Lost { endpoint, reason } => return Some((endpoint, reason)),
@@ -173,17 +213,26 @@ impl Media {
         })
     }
 
-    fn open(&mut self, endpoint: EndpointId, local: &Local, answer: Answer) -> Negotiated {
+    fn open(
+        &mut self,
+        endpoint: EndpointId,
+        local: Local,
+        source: Option<EndpointId>,
+        answer: Answer,
+    ) -> Negotiated {
         self.setup
             .transport
             .add(endpoint, local.ice.clone(), answer.remote.clone());
+        let (tracks, loopback) = (answer.tracks, answer.loopback);
         let opened = Endpoint {
-            ice: local.ice.clone(),
-            remote_ice: answer.remote.ice,
-            tracks: answer.tracks,
+            peer: Peer {
+                transport: SavedEndpoint::new(endpoint, local.ice, answer.remote),
+                flow: match source {
+                    None => Flow::Publish { tracks, loopback },
+                    Some(source) => Flow::Subscribe { source, tracks },
+                },
+            },
             state: State::New,
-            srtp: None,
-            remote: None,
         };
         self.endpoints.insert(endpoint, opened);
         // The answer holds our candidates, and an ICE-lite agent has no others.
@@ -222,7 +271,7 @@ impl Negotiator for Media {
                 },
             );
         }
-        Ok(self.open(endpoint, &local, answer))
+        Ok(self.open(endpoint, local, None, answer))
     }
 
     fn subscribe(
@@ -235,8 +284,10 @@ impl Negotiator for Media {
             .endpoints
             .get(&source)
             .ok_or(MediaError::Missing)?
-            .tracks
-            .clone();
+            .peer
+            .flow
+            .tracks()
+            .to_vec();
         let offer = Offer::parse(offer).map_err(refused)?;
         let local = self.local()?;
         let answer = sdp::answer_subscribe(&offer, &local, &published, &format!("stream-{source}"))
@@ -249,7 +300,7 @@ impl Negotiator for Media {
                 tracks: answer.tracks.clone(),
             },
         );
-        Ok(self.open(endpoint, &local, answer))
+        Ok(self.open(endpoint, local, Some(source), answer))
     }
 
     fn candidate(&mut self, _: EndpointId, _: Candidate) {
@@ -260,11 +311,11 @@ impl Negotiator for Media {
         let fragment = Fragment::parse(fragment).map_err(refused)?;
         let fresh = Credentials::random(&mut self.random);
         let known = self.endpoints.get_mut(&endpoint).ok_or(MediaError::Missing)?;
-        let Some(remote) = fragment.restart(&known.remote_ice) else {
+        let transport = &mut known.peer.transport;
+        let Some(remote) = fragment.restart(transport.remote_ice()) else {
             return Ok(IcePatch::Trickled);
         };
-        known.remote_ice = remote.clone();
-        known.ice = fresh.clone();
+        transport.restarted(fresh.clone(), remote.clone());
         self.setup
             .transport
             .restart(endpoint, fresh.clone(), remote.clone());

@@ -9,7 +9,7 @@ use lianmai_rtmp::percent_encode;
 use lianmai_webrtc::EndpointId;
 use lianmai_webrtc::media::{Codec, Kind, Track};
 use prometheus_client::metrics::gauge::Gauge;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use tokio::task::JoinHandle;
 
@@ -38,6 +38,7 @@ pub(super) struct Mixes {
     setup: MixSetup,
     plane: PlaneHandle,
     mixers: BTreeMap<String, Mixer>,
+    muted: BTreeSet<EndpointId>,
     leaving: Vec<JoinHandle<()>>,
     running: Gauge,
 }
@@ -48,6 +49,7 @@ impl Mixes {
             setup,
             plane,
             mixers: BTreeMap::new(),
+            muted: BTreeSet::new(),
             leaving: Vec::new(),
             running: metrics.mixers.clone(),
         }
@@ -65,25 +67,45 @@ impl Mixes {
             video: video(tracks),
         };
         let (setup, plane) = (&self.setup, &self.plane);
-        self.mixers
+        let mixer = self
+            .mixers
             .entry(room.to_owned())
-            .or_insert_with(|| setup.start(room, plane.clone()))
-            .add(host);
+            .or_insert_with(|| setup.start(room, plane.clone()));
+        mixer.add(host);
+        if self.muted.contains(&source) {
+            mixer.mute(source, true);
+        }
         self.show_running();
     }
 
     /// A stream ended.
-    pub(super) fn remove(&self, room: &str, source: EndpointId) {
+    pub(super) fn remove(&mut self, room: &str, source: EndpointId) {
+        self.muted.remove(&source);
         if let Some(mixer) = self.mixers.get(room) {
             mixer.remove(source);
         }
     }
 
     /// Takes a stream's sound out of the mix, or brings it back.
-    pub(super) fn mute(&self, room: &str, source: EndpointId, audio: bool) {
+    pub(super) fn mute(&mut self, room: &str, source: EndpointId, audio: bool) {
+        if audio {
+            self.muted.insert(source);
+        } else {
+            self.muted.remove(&source);
+        }
         if let Some(mixer) = self.mixers.get(room) {
             mixer.mute(source, audio);
         }
+    }
+
+    /// Streams whose sound is out of the mix.
+    pub(super) const fn muted(&self) -> &BTreeSet<EndpointId> {
+        &self.muted
+    }
+
+    /// These are to be so when they come.
+    pub(super) fn restore(&mut self, muted: BTreeSet<EndpointId>) {
+        self.muted = muted;
     }
 
     /// The room is closed.

@@ -10,9 +10,10 @@ pub(crate) use metrics::Metrics;
 pub(crate) use mix::MixSetup;
 
 use crate::handle::{EdgeError, EdgeHandle, Request, Resource, SocketOutput};
+use crate::handover::{Saver, Snapshot};
 use lianmai_plane::Event as PlaneEvent;
 use lianmai_room::{ConnectionId, EndpointLoss, Limits, Output, Signalling, WhipSession};
-use lianmai_webrtc::{LostReason, TransportEvent};
+use lianmai_webrtc::{EndpointId, LostReason, TransportEvent};
 use media::Media;
 use mix::Mixes;
 use std::collections::BTreeMap;
@@ -36,6 +37,9 @@ pub(crate) struct Edge {
     requests: mpsc::Receiver<Request>,
     started: Instant,
     metrics: Metrics,
+    saver: Option<Saver>,
+    /// The revision of the rooms that the saver knows of.
+    seen: u64,
 }
 
 /// Where the task hears of media.
@@ -61,19 +65,41 @@ impl Edge {
             media: Media::new(media, metrics.endpoints.clone()),
             sockets: BTreeMap::new(),
             requests,
+            saver: None,
+            seen: 0,
             started: Instant::now(),
             metrics,
         };
         (edge, EdgeHandle::new(sender))
     }
 
+    /// Goes on as an earlier process left it. Transport and plane must have been told of its PeerConnections.
+    pub(crate) fn restore(&mut self, earlier: Snapshot, seed: [u8; 32]) {
+        let now = Instant::now();
+        self.media.restore(earlier.peers);
+        self.mixes.restore(earlier.muted);
+        self.signalling = Signalling::restore(earlier.rooms, now, Limits::default(), seed);
+    }
+
+    /// PeerConnections of an earlier process with which the plane could not go on.
+    pub(crate) fn lost_at_restart(&mut self, endpoints: &[EndpointId]) {
+        for endpoint in endpoints {
+            tracing::warn!(%endpoint, "endpoint lost at the restart");
+            self.signalling
+                .endpoint_lost(*endpoint, EndpointLoss::Restart, &mut self.media);
+        }
+    }
+
+    /// Leaves the state to a later process from now on, whenever it changes.
+    pub(crate) fn save_to(&mut self, saver: Saver) {
+        self.saver = Some(saver);
+    }
+
     /// Serves until `shutdown`, then takes leave of everybody and waits for the mixers to finish.
     pub(crate) async fn run(mut self, mut events: Events, shutdown: CancellationToken) {
+        self.carry_out();
         loop {
-            let due = self
-                .signalling
-                .next_timeout()
-                .unwrap_or_else(|| Instant::now() + IDLE);
+            let due = self.due();
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 Some(request) = self.requests.recv() => self.serve(request),
@@ -84,8 +110,23 @@ impl Edge {
             self.carry_out();
         }
         self.signalling.shutdown(&mut self.media);
+        self.urgent();
         self.carry_out();
         self.mixes.finish().await;
+    }
+
+    fn due(&self) -> Instant {
+        let now = Instant::now();
+        let save = self.saver.as_ref().and_then(|saver| saver.next(now));
+        let due = self.signalling.next_timeout().into_iter().chain(save).min();
+        due.unwrap_or(now + IDLE)
+    }
+
+    /// There is something that only the next process can need.
+    fn urgent(&mut self) {
+        if let Some(saver) = &mut self.saver {
+            saver.urgent();
+        }
     }
 
     fn serve(&mut self, request: Request) {
@@ -157,11 +198,14 @@ impl Edge {
                     reply,
                     publication.map(|source| self.mixes.mute(&room, source, audio)),
                 );
+                self.urgent();
             }
         }
     }
 
     fn transport(&mut self, event: TransportEvent) {
+        // An address, or keys that the next process cannot have from anybody else.
+        self.urgent();
         let Some((endpoint, reason)) = self.media.transport(event) else {
             return;
         };
@@ -184,9 +228,37 @@ impl Edge {
         }
     }
 
-    /// Does what the rooms want done.
+    /// Does what the rooms want done, and writes the state down if it is time: before anybody hears of it, so that nobody knows
+    /// what the next process does not.
     fn carry_out(&mut self) {
-        while let Some(output) = self.signalling.poll_output() {
+        let outputs: Vec<_> = std::iter::from_fn(|| self.signalling.poll_output()).collect();
+        self.save();
+        self.execute(outputs);
+        self.metrics.show(self.signalling.counters());
+    }
+
+    fn save(&mut self) {
+        let Some(saver) = &mut self.saver else { return };
+        let revision = self.signalling.revision();
+        if std::mem::replace(&mut self.seen, revision) != revision {
+            saver.changed();
+        }
+        let now = Instant::now();
+        if saver.next(now).is_none_or(|due| due > now) {
+            return;
+        }
+        let state = Snapshot {
+            rooms: self.signalling.save(now),
+            peers: self.media.save(),
+            muted: self.mixes.muted().clone(),
+            certificate: saver.certificate.clone(),
+            https: saver.https.clone(),
+        };
+        saver.save(now, &state);
+    }
+
+    fn execute(&mut self, outputs: Vec<Output>) {
+        for output in outputs {
             match output {
                 Output::Text { connection, text } => self.send(connection, SocketOutput::Text(text)),
                 Output::Close { connection } => {
@@ -222,7 +294,6 @@ impl Edge {
                 Output::ResourceEnded { resource } => tracing::debug!(?resource, "session ended"),
             }
         }
-        self.metrics.show(self.signalling.counters());
     }
 
     /// A client that lets its queue fill up reads nothing any more: it is closed like one that went away.

@@ -94,14 +94,14 @@ fn shown(media: &Media) -> BTreeMap<EndpointId, Shown> {
 
 impl Shown {
     fn of(endpoint: &Endpoint) -> Self {
-        let srtp = endpoint.srtp.map(|profile| match profile {
+        let srtp = endpoint.srtp().map(|profile| match profile {
             SrtpProfile::AeadAes128Gcm => "AEAD_AES_128_GCM",
             SrtpProfile::Aes128CmHmacSha1_80 => "AES128_CM_HMAC_SHA1_80",
         });
         Self {
             state: endpoint.state.name(),
             srtp,
-            remote: endpoint.remote.map(|remote| remote.to_string()),
+            remote: endpoint.remote().map(|remote| remote.to_string()),
         }
     }
 }

@@ -20,7 +20,7 @@ mod testing;
 
 pub(crate) use flv::{FlvStream, LiveStreams};
 pub(crate) use metrics::Metrics;
-pub(crate) use tls::TlsError;
+pub(crate) use tls::{SelfSigned, TlsError};
 
 use crate::config::Tls;
 use crate::handle::EdgeHandle;
@@ -45,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) tls: Tls,
     /// Addresses that the self-signed certificate names besides loopback and the host name.
     pub(crate) advertise: Vec<IpAddr>,
+    /// A self-signed certificate to serve with if it has these names; otherwise one is made.
+    pub(crate) self_signed: Option<SelfSigned>,
     /// Who may use the admin API and `/close`.
     pub(crate) admin: AdminAccess,
 }
@@ -110,7 +112,7 @@ pub(crate) struct Server {
 
 /// Binds and reads or makes the certificate; nothing is accepted before [`Server::run`].
 pub(crate) fn bind(config: &Config) -> Result<Server, ServeError> {
-    let tls = tls::server_config(&config.tls, &config.advertise)?;
+    let tls = tls::server_config(&config.tls, config.self_signed.clone(), &config.advertise)?;
     let at = |source| ServeError::Bind {
         address: config.address,
         source,

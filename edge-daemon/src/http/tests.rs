@@ -19,6 +19,7 @@ fn config(tls: Tls) -> Config {
         address,
         tls,
         advertise: vec!["192.0.2.1".parse().expect("an address")],
+        self_signed: None,
         admin: AdminAccess::Loopback,
     }
 }

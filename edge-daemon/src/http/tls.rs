@@ -5,6 +5,8 @@ use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -56,11 +58,49 @@ pub(crate) enum TlsError {
 /// A certificate chain and its key.
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
+/// A certificate of our own making. Who accepted it once need not be asked again by the next process.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SelfSigned {
+    names: Vec<String>,
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl SelfSigned {
+    /// The earlier one if it has the right names, otherwise a new one.
+    pub(crate) fn for_names(earlier: Option<Self>, advertise: &[IpAddr]) -> Result<Self, TlsError> {
+        let names = names(advertise);
+        match earlier.filter(|earlier| earlier.names == names) {
+            Some(earlier) => Ok(earlier),
+            None => Ok(self_signed(names)?),
+        }
+    }
+
+    fn identity(&self) -> Identity {
+        let key = PrivatePkcs8KeyDer::from(self.key.clone());
+        let certificate = CertificateDer::from(self.certificate.clone());
+        (vec![certificate], key.into())
+    }
+}
+
+impl fmt::Debug for SelfSigned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SelfSigned({:?})", self.names)
+    }
+}
+
 /// `None` is plain HTTP.
-pub(super) fn server_config(tls: &Tls, advertise: &[IpAddr]) -> Result<Option<Arc<ServerConfig>>, TlsError> {
+pub(super) fn server_config(
+    tls: &Tls,
+    self_signed: Option<SelfSigned>,
+    advertise: &[IpAddr],
+) -> Result<Option<Arc<ServerConfig>>, TlsError> {
     let config = match tls {
         Tls::Off => return Ok(None),
-        Tls::SelfSigned => with_identity(self_signed(advertise)?)?,
+        Tls::SelfSigned => {
+            let own = SelfSigned::for_names(self_signed, advertise)?;
+            with_identity(own.identity())?
+        }
         Tls::Files { cert, key } => with_identity(read(cert, key)?).map_err(|source| TlsError::Pair {
             cert: cert.clone(),
             key: key.clone(),
@@ -101,18 +141,21 @@ fn read(cert: &Path, key: &Path) -> Result<Identity, TlsError> {
 }
 
 /// Valid from yesterday, for clocks that are a little behind, and for less than the 398 days that browsers accept.
-fn self_signed(advertise: &[IpAddr]) -> Result<Identity, TlsError> {
+fn self_signed(names: Vec<String>) -> Result<SelfSigned, rcgen::Error> {
     const DAY: Duration = Duration::from_secs(24 * 3600);
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-    let mut params = CertificateParams::new(names(advertise))?;
+    let mut params = CertificateParams::new(names.clone())?;
     params
         .distinguished_name
         .push(DnType::CommonName, "Lianmai edge (self-signed)");
     params.not_before = (SystemTime::now() - DAY).into();
     params.not_after = (SystemTime::now() + 396 * DAY).into();
     let certificate = params.self_signed(&key)?;
-    let key = PrivatePkcs8KeyDer::from(key.serialize_der());
-    Ok((vec![certificate.der().clone()], key.into()))
+    Ok(SelfSigned {
+        names,
+        certificate: certificate.der().to_vec(),
+        key: key.serialize_der(),
+    })
 }
 
 fn names(advertise: &[IpAddr]) -> Vec<String> {
@@ -142,7 +185,7 @@ fn host_name() -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{self_signed, with_identity};
+    use super::{SelfSigned, with_identity};
     use rustls::pki_types::{CertificateDer, ServerName};
     use rustls::{ClientConfig, ClientConnection, Error, RootCertStore, ServerConfig, ServerConnection};
     use std::net::IpAddr;
@@ -181,7 +224,8 @@ mod tests {
             "192.0.2.7".parse().expect("v4"),
             "2001:db8::7".parse().expect("v6"),
         ];
-        let identity = self_signed(&advertised).expect("a certificate");
+        let own = SelfSigned::for_names(None, &advertised).expect("a certificate");
+        let identity = own.identity();
         let client = client(identity.0[0].clone(), name);
         shake(client, with_identity(identity).expect("a configuration"))
     }
@@ -191,6 +235,16 @@ mod tests {
         for name in ["localhost", "127.0.0.1", "::1", "192.0.2.7", "2001:db8::7"] {
             attempt(name).unwrap_or_else(|error| panic!("{name}: {error}"));
         }
+    }
+
+    #[test]
+    fn an_earlier_one_is_taken_if_it_has_the_same_names() {
+        let here: [IpAddr; 1] = ["192.0.2.7".parse().expect("v4")];
+        let earlier = SelfSigned::for_names(None, &here).expect("a certificate");
+        let again = SelfSigned::for_names(Some(earlier.clone()), &here).expect("a certificate");
+        assert!(again == earlier);
+        let elsewhere = SelfSigned::for_names(Some(earlier.clone()), &[]).expect("a certificate");
+        assert!(elsewhere != earlier);
     }
 
     #[test]

@@ -30,6 +30,7 @@ fn run() -> Running {
         address,
         tls: Tls::Off,
         advertise: Vec::new(),
+        self_signed: None,
         admin: AdminAccess::Loopback,
     };
     let server = bind(&config).expect("a port");
