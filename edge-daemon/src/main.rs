@@ -11,6 +11,7 @@ mod http;
 mod live;
 mod mixers;
 mod plane;
+mod signals;
 mod start;
 mod view;
 
@@ -35,7 +36,8 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     keep_privileges_to_ourselves();
-    match start::run(config) {
+    let (store, inherited) = handover::Store::from_env();
+    match start::run(config, store, inherited) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&format_args!("{error:#}")),
     }

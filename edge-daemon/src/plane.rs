@@ -7,7 +7,7 @@ use nix::ifaddrs::getifaddrs;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, UdpSocket};
 
 /// What was taken, as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,9 +48,11 @@ impl fmt::Display for Plane {
     }
 }
 
-/// Starts the plane that was asked for, or the one that can be had.
-pub(crate) fn start(config: &Config) -> Result<(PlaneHandle, Outputs, Plane)> {
-    let settings = PlaneConfig::new(config.media);
+/// Starts the plane that was asked for, or the one that can be had; at the socket that the daemon before this one left, if
+/// that is where it is to be.
+pub(crate) fn start(config: &Config, left: Option<UdpSocket>) -> Result<(PlaneHandle, Outputs, Plane)> {
+    let mut settings = PlaneConfig::new(config.media);
+    settings.socket = left;
     let interface = interface(config);
     match (config.plane, interface) {
         (PlaneChoice::Userspace, _) => userspace(&settings, "asked for".to_owned()),
@@ -131,13 +133,13 @@ mod tests {
     }
 
     fn started(arguments: &[&str]) -> Plane {
-        let (handle, _outputs, plane) = start(&config(arguments)).expect("a plane");
+        let (handle, _outputs, plane) = start(&config(arguments), None).expect("a plane");
         handle.shutdown();
         plane
     }
 
     fn refusal(arguments: &[&str]) -> String {
-        let error = start(&config(arguments)).expect_err("must be refused");
+        let error = start(&config(arguments), None).expect_err("must be refused");
         format!("{error:#}")
     }
 

@@ -1,41 +1,49 @@
 //! Starting the edge in order, saying what runs where, and ending it in order.
 
-use crate::command::apply;
 use crate::config::{Config, Origin as OriginChoice, Tls};
 use crate::edge::{self, Edge, Events, MediaSetup, MixSetup};
-use crate::handover::{self, SaveMetrics, Saver, Snapshot};
+use crate::handover::{self, Inherited, SaveMetrics, Saver, Snapshot, Store};
 use crate::http::{self, LiveStreams, SelfSigned, Services};
 use crate::live::{Live, NoOrigin};
 use crate::mixers::MixerSpec;
 use crate::plane::{self, Plane};
+use crate::signals;
 use anyhow::{Context, Result};
 use lianmai_origin::{Origin, OriginConfig};
 use lianmai_plane::PlaneHandle;
 use lianmai_rtmp::RtmpUrl;
-use lianmai_webrtc::{Certificate, Transport, TransportHandle};
+use lianmai_webrtc::{Certificate, EndpointId, Transport, TransportHandle};
 use prometheus_client::registry::Registry;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
-/// Runs an edge until it is told to end.
-pub(crate) fn run(config: Config) -> Result<()> {
+/// The name that the media socket is kept under.
+const MEDIA: &str = "media";
+
+/// Runs an edge until it is told to end, from what the daemon before it left.
+pub(crate) fn run(config: Config, store: Store, inherited: Inherited) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(serve(config, None))
+    runtime.block_on(serve(config, store, inherited))
 }
 
-async fn serve(config: Config, kept: Option<OwnedFd>) -> Result<()> {
-    let shutdown = end_on_signals()?;
+async fn serve(config: Config, store: Store, mut inherited: Inherited) -> Result<()> {
+    let shutdown = signals::end(store.clone())?;
+    signals::hand_over(store.clone(), || ())?;
     let mut registry = Registry::with_prefix("lianmai");
-    let (archive, earlier) = handover::resume(kept);
+    let (archive, earlier) = handover::resume(&store, &mut inherited);
     let certificate = certificate(earlier.as_ref())?;
-    let (plane, chosen, transport, events) = media(&config, &certificate, earlier.as_ref(), &mut registry)?;
+    let socket = inherited.take(MEDIA).map(UdpSocket::from);
+    let (plane, chosen, transport, events) =
+        media(&config, socket, &certificate, earlier.as_ref(), &mut registry)?;
+    if let Err(error) = store.keep(MEDIA, plane.socket()) {
+        tracing::warn!(%error, "the media socket will not outlive a crash");
+    }
+    inherited.forget_rest(&store);
     let (origin, live) = origin(&config, &mut registry).await?;
     let self_signed = self_signed(&config, earlier.as_ref())?;
     let server = http::bind(&http::Config {
@@ -60,7 +68,9 @@ async fn serve(config: Config, kept: Option<OwnedFd>) -> Result<()> {
             peers = earlier.peers.len(),
             "going on as the last process left it"
         );
+        let lost = adopt(&plane, &earlier);
         edge.restore(earlier, seed()?);
+        edge.lost_at_restart(&lost);
     }
     if let Some(archive) = archive {
         let metrics = SaveMetrics::new(&mut registry);
@@ -83,6 +93,7 @@ async fn serve(config: Config, kept: Option<OwnedFd>) -> Result<()> {
         metrics,
     };
     let edge = tokio::spawn(edge.run(events, shutdown.clone()));
+    store.ready();
     server.run(services, shutdown.clone().cancelled_owned()).await?;
     shutdown.cancel();
     edge.await.context("the edge ended unexpectedly")?;
@@ -96,25 +107,16 @@ async fn serve(config: Config, kept: Option<OwnedFd>) -> Result<()> {
     Ok(())
 }
 
-/// SIGTERM and SIGINT end the edge; a second one of either ends it at once.
-fn end_on_signals() -> Result<CancellationToken> {
-    let token = CancellationToken::new();
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let ended = token.clone();
-    tokio::spawn(async move {
-        for first in [true, false] {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            if !first {
-                std::process::exit(1);
-            }
-            tracing::info!("ending; once more to end at once");
-            ended.cancel();
+/// Has the plane forward what the last process forwarded; returns the PeerConnections with which it cannot go on.
+fn adopt(plane: &PlaneHandle, earlier: &Snapshot) -> BTreeSet<EndpointId> {
+    let mut lost = BTreeSet::new();
+    for (endpoint, command) in earlier.commands() {
+        if let Err(error) = plane.apply(command) {
+            tracing::error!(%error, %endpoint, "the plane was not told");
+            lost.insert(endpoint);
         }
-    });
-    Ok(token)
+    }
+    lost
 }
 
 /// The one that answers to offers have named, or a new one.
@@ -139,19 +141,17 @@ fn self_signed(config: &Config, earlier: Option<&Snapshot>) -> Result<Option<Sel
 
 fn media(
     config: &Config,
+    socket: Option<UdpSocket>,
     certificate: &Certificate,
     earlier: Option<&Snapshot>,
     registry: &mut Registry,
 ) -> Result<(PlaneHandle, Plane, TransportHandle, Events)> {
-    let (plane, outputs, chosen) = plane::start(config)?;
+    let (plane, outputs, chosen) = plane::start(config, socket)?;
     plane.metrics().register(registry);
     chosen.register(registry);
     let metrics = lianmai_webrtc::Metrics::default();
     metrics.register(registry);
     let sender = Arc::new(outputs.sender);
-    for command in earlier.map(Snapshot::commands).unwrap_or_default() {
-        apply(&plane, command);
-    }
     let endpoints = earlier.map(Snapshot::transports).unwrap_or_default();
     let (transport, transport_events) = Transport::resume(
         sender,

@@ -78,6 +78,11 @@ const PARTS: &[Part] = &[
         run: || system("room"),
     },
     Part {
+        name: "handover",
+        about: "a daemon killed in the middle of a talk, and started again",
+        run: || system("handover"),
+    },
+    Part {
         name: "kernel",
         about: "four real browsers through the kernel plane",
         run: || system("kernel"),

@@ -11,7 +11,8 @@ use lianmai_kernel::{Config as KernelConfig, Kernel, Unavailable};
 use lianmai_webrtc::Datagram;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use tokio::sync::{mpsc, oneshot};
@@ -26,10 +27,12 @@ const DATAGRAMS: usize = 1_024;
 const EVENTS: usize = 1_024;
 
 /// What a plane is started with.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct PlaneConfig {
     /// The one UDP port.
     pub bind: SocketAddr,
+    /// A socket that is bound already, with what arrived at it: used instead of binding if it is at [`bind`](Self::bind).
+    pub socket: Option<UdpSocket>,
     /// Bytes of the socket's receive and send buffers, each; the kernel may grant less.
     pub socket_buffer: usize,
 }
@@ -40,6 +43,7 @@ impl PlaneConfig {
     pub const fn new(bind: SocketAddr) -> Self {
         Self {
             bind,
+            socket: None,
             socket_buffer: 8 << 20,
         }
     }
@@ -108,6 +112,7 @@ struct Inner {
     thread: Mutex<Option<JoinHandle<()>>>,
     metrics: Metrics,
     local: SocketAddr,
+    sender: MediaSender,
     interface: Option<String>,
 }
 
@@ -137,7 +142,16 @@ fn load(interface: &str, local: SocketAddr) -> Result<KernelSide, PlaneError> {
 }
 
 fn spawn(config: &PlaneConfig, interface: Option<String>) -> Result<(PlaneHandle, Outputs), PlaneError> {
-    let bound = socket::bind(config.bind, config.socket_buffer);
+    let bound = match config
+        .socket
+        .as_ref()
+        .filter(|kept| socket::is_at(kept, config.bind))
+    {
+        Some(kept) => kept
+            .try_clone()
+            .and_then(|kept| socket::prepared(kept, config.socket_buffer)),
+        None => socket::bind(config.bind, config.socket_buffer),
+    };
     let socket = bound.map_err(|source| PlaneError::Bind {
         address: config.bind,
         source,
@@ -174,6 +188,7 @@ fn spawn(config: &PlaneConfig, interface: Option<String>) -> Result<(PlaneHandle
         thread,
         metrics,
         local,
+        sender: sender.clone(),
         interface,
     });
     Ok((
@@ -209,6 +224,12 @@ impl PlaneHandle {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.inner.local
+    }
+
+    /// The socket of the media port, to be kept for a plane after this one.
+    #[must_use]
+    pub fn socket(&self) -> BorrowedFd<'_> {
+        self.inner.sender.as_fd()
     }
 
     /// The interface whose streams the kernel forwards; `None` is the userspace plane.

@@ -16,7 +16,7 @@ use lianmai_room::{ConnectionId, EndpointLoss, Limits, Output, Signalling, WhipS
 use lianmai_webrtc::{EndpointId, LostReason, TransportEvent};
 use media::Media;
 use mix::Mixes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
@@ -82,7 +82,7 @@ impl Edge {
     }
 
     /// PeerConnections of an earlier process with which the plane could not go on.
-    pub(crate) fn lost_at_restart(&mut self, endpoints: &[EndpointId]) {
+    pub(crate) fn lost_at_restart(&mut self, endpoints: &BTreeSet<EndpointId>) {
         for endpoint in endpoints {
             tracing::warn!(%endpoint, "endpoint lost at the restart");
             self.signalling
@@ -122,7 +122,12 @@ impl Edge {
         due.unwrap_or(now + IDLE)
     }
 
-    /// There is something that only the next process can need.
+    fn changed(&mut self) {
+        if let Some(saver) = &mut self.saver {
+            saver.changed();
+        }
+    }
+
     fn urgent(&mut self) {
         if let Some(saver) = &mut self.saver {
             saver.urgent();
@@ -198,14 +203,19 @@ impl Edge {
                     reply,
                     publication.map(|source| self.mixes.mute(&room, source, audio)),
                 );
-                self.urgent();
+                self.changed();
             }
         }
     }
 
     fn transport(&mut self, event: TransportEvent) {
-        // An address, or keys that the next process cannot have from anybody else.
-        self.urgent();
+        match event {
+            // Keys that the next process cannot have from anybody else.
+            TransportEvent::Connected { .. } => self.urgent(),
+            TransportEvent::Moved { .. } => self.changed(),
+            // The former is not written down, and the latter is the rooms'.
+            TransportEvent::Checking { .. } | TransportEvent::Lost { .. } => {}
+        }
         let Some((endpoint, reason)) = self.media.transport(event) else {
             return;
         };

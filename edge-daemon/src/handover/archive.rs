@@ -53,9 +53,6 @@ pub(crate) struct Archive {
     generation: u64,
 }
 
-/// Some bytes and where they go.
-type Part = (u64, Vec<u8>);
-
 impl Archive {
     /// One without a state. Its size cannot be changed, by whoever has it.
     pub(crate) fn create() -> Result<Self, ArchiveError> {

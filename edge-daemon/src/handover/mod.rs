@@ -1,38 +1,34 @@
-//! What a daemon leaves to the one that is started after it.
+//! What a daemon leaves to the one that is started after it: open descriptors, kept by somebody who outlives it.
+//!
+//! One of them is the archive, where the state of the edge is written down whenever it changes.
+//!
+//! That somebody is systemd's file-descriptor store, or who speaks the same protocol (sd_notify(3), sd_listen_fds(3)).
 
 mod archive;
+mod inherited;
+mod notify;
 mod pace;
+mod resume;
 mod saver;
 mod snapshot;
+mod store;
 
 pub(crate) use archive::Archive;
+pub(crate) use inherited::Inherited;
+pub(crate) use resume::resume;
 pub(crate) use saver::{SaveMetrics, Saver};
 pub(crate) use snapshot::{Flow, Peer, Snapshot};
+pub(crate) use store::Store;
 
-use std::os::fd::OwnedFd;
+/// Where notifications go.
+pub(crate) const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 
-/// The state that an earlier process left, and the archive to go on with: a new one where there is none that can be used.
-pub(crate) fn resume(kept: Option<OwnedFd>) -> (Option<Archive>, Option<Snapshot>) {
-    let (archive, state) = match kept.map(Archive::open) {
-        Some(Ok((archive, state))) => (Some(archive), state),
-        Some(Err(error)) => {
-            tracing::error!(%error, "what was kept is of no use");
-            (None, None)
-        }
-        None => (None, None),
-    };
-    (archive.or_else(create), state.as_deref().and_then(read))
-}
-
-fn create() -> Option<Archive> {
-    let created = Archive::create();
-    created
-        .inspect_err(|error| tracing::error!(%error, "a crash of this edge will end its rooms"))
-        .ok()
-}
-
-fn read(state: &[u8]) -> Option<Snapshot> {
-    let read = Snapshot::decode(state);
-    read.inspect_err(|error| tracing::error!(%error, "what was kept is of no use"))
-        .ok()
-}
+/// What the protocol puts into the environment. It is meant for the daemon alone: mixers must not inherit it. Taking it out of
+/// the daemon's own environment is not safe once there are threads, so whoever starts a program takes it out of that one's.
+pub(crate) const VARIABLES: [&str; 5] = [
+    NOTIFY_SOCKET,
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+    "LISTEN_PID",
+    "FDSTORE",
+];

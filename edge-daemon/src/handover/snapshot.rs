@@ -88,12 +88,15 @@ impl Snapshot {
     }
 
     /// What a new plane must be told to forward as the old one did: streams before the legs that take from them, and addresses
-    /// with their keys when everything is in its place.
-    pub(crate) fn commands(&self) -> Vec<Command> {
-        let streams = self.peers.iter().filter_map(Peer::stream);
-        let legs = self.peers.iter().filter_map(Peer::leg);
-        let links = self.peers.iter().filter_map(Peer::link);
-        streams.chain(legs).chain(links).collect()
+    /// with their keys when everything is in its place. Each comes with the endpoint that it is about.
+    pub(crate) fn commands(&self) -> Vec<(EndpointId, Command)> {
+        [Peer::stream, Peer::leg, Peer::link]
+            .into_iter()
+            .flat_map(|part| {
+                let of = move |peer: &Peer| Some((peer.transport.endpoint(), part(peer)?));
+                self.peers.iter().filter_map(of)
+            })
+            .collect()
     }
 
     /// What a new transport must know.

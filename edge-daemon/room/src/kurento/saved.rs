@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 /// Replies that are kept for requests sent again: those that a client may still wait for, an SDP answer each.
 const REPLIES: usize = 8;
+/// A client that asked nothing for this long waits for no answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One session. It has no socket in the process that reads this, so its window for coming back runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +61,11 @@ impl Session {
             backlog,
             member: self.member.clone(),
             capabilities: self.capabilities,
-            replies: self.replies.save(REPLIES),
+            replies: self.replies.save(if age(now, self.asked) < PATIENCE {
+                REPLIES
+            } else {
+                0
+            }),
             introduced: self.introduced,
         }
     }
@@ -70,6 +76,7 @@ impl Session {
         Self {
             id: saved.id,
             opened: ago(now, saved.age),
+            asked: now,
             link: Link::Detached {
                 until,
                 backlog: saved.backlog,

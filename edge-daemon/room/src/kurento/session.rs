@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Session {
     pub(crate) id: SessionId,
     pub(crate) opened: Instant,
+    /// When it last asked for anything but a sign of life.
+    pub(crate) asked: Instant,
     pub(crate) link: Link,
     pub(crate) member: Member,
     pub(crate) capabilities: Capabilities,
@@ -52,6 +54,7 @@ impl Session {
         Self {
             id,
             opened: now,
+            asked: now,
             link: Link::Attached {
                 connection,
                 watchdog: None,

@@ -111,6 +111,7 @@ impl Signalling {
         }
         // Pings come all the time, and change nothing that is written down.
         if call.method != "ping" {
+            session.asked = now;
             self.touch();
         }
         let Some(call) = self.layer_call(now, id, call, negotiator) else {
