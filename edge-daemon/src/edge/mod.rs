@@ -1,5 +1,6 @@
 //! The one task that owns all state: rooms, sessions, mixers. Everybody else sends it messages.
 
+mod handover;
 mod media;
 mod metrics;
 mod mix;
@@ -10,13 +11,13 @@ pub(crate) use metrics::Metrics;
 pub(crate) use mix::MixSetup;
 
 use crate::handle::{EdgeError, EdgeHandle, Request, Resource, SocketOutput};
-use crate::handover::{Saver, Snapshot};
+use crate::handover::Saver;
 use lianmai_plane::Event as PlaneEvent;
 use lianmai_room::{ConnectionId, EndpointLoss, Limits, Output, Signalling, WhipSession};
-use lianmai_webrtc::{EndpointId, LostReason, TransportEvent};
+use lianmai_webrtc::{LostReason, TransportEvent};
 use media::Media;
 use mix::Mixes;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
@@ -73,28 +74,6 @@ impl Edge {
         (edge, EdgeHandle::new(sender))
     }
 
-    /// Goes on as an earlier process left it. Transport and plane must have been told of its PeerConnections.
-    pub(crate) fn restore(&mut self, earlier: Snapshot, seed: [u8; 32]) {
-        let now = Instant::now();
-        self.media.restore(earlier.peers);
-        self.mixes.restore(earlier.muted);
-        self.signalling = Signalling::restore(earlier.rooms, now, Limits::default(), seed);
-    }
-
-    /// PeerConnections of an earlier process with which the plane could not go on.
-    pub(crate) fn lost_at_restart(&mut self, endpoints: &BTreeSet<EndpointId>) {
-        for endpoint in endpoints {
-            tracing::warn!(%endpoint, "endpoint lost at the restart");
-            self.signalling
-                .endpoint_lost(*endpoint, EndpointLoss::Restart, &mut self.media);
-        }
-    }
-
-    /// Leaves the state to a later process from now on, whenever it changes.
-    pub(crate) fn save_to(&mut self, saver: Saver) {
-        self.saver = Some(saver);
-    }
-
     /// Serves until `shutdown`, then takes leave of everybody and waits for the mixers to finish.
     pub(crate) async fn run(mut self, mut events: Events, shutdown: CancellationToken) {
         self.carry_out();
@@ -120,18 +99,6 @@ impl Edge {
         let save = self.saver.as_ref().and_then(|saver| saver.next(now));
         let due = self.signalling.next_timeout().into_iter().chain(save).min();
         due.unwrap_or(now + IDLE)
-    }
-
-    fn changed(&mut self) {
-        if let Some(saver) = &mut self.saver {
-            saver.changed();
-        }
-    }
-
-    fn urgent(&mut self) {
-        if let Some(saver) = &mut self.saver {
-            saver.urgent();
-        }
     }
 
     fn serve(&mut self, request: Request) {
@@ -244,27 +211,9 @@ impl Edge {
         let outputs: Vec<_> = std::iter::from_fn(|| self.signalling.poll_output()).collect();
         self.save();
         self.execute(outputs);
+        // A socket that does not read was closed just now.
+        self.look_for_changes();
         self.metrics.show(self.signalling.counters());
-    }
-
-    fn save(&mut self) {
-        let Some(saver) = &mut self.saver else { return };
-        let revision = self.signalling.revision();
-        if std::mem::replace(&mut self.seen, revision) != revision {
-            saver.changed();
-        }
-        let now = Instant::now();
-        if saver.next(now).is_none_or(|due| due > now) {
-            return;
-        }
-        let state = Snapshot {
-            rooms: self.signalling.save(now),
-            peers: self.media.save(),
-            muted: self.mixes.muted().clone(),
-            certificate: saver.certificate.clone(),
-            https: saver.https.clone(),
-        };
-        saver.save(now, &state);
     }
 
     fn execute(&mut self, outputs: Vec<Output>) {
