@@ -40,6 +40,8 @@ async fn serve(config: Config, store: Store, mut inherited: Inherited) -> Result
     let socket = inherited.take(MEDIA).map(UdpSocket::from);
     let (plane, chosen, transport, events) =
         media(&config, socket, &certificate, earlier.as_ref(), &mut registry)?;
+    // At once: what comes for an address that the plane does not know is dropped.
+    let lost = earlier.as_ref().map(|earlier| adopt(&plane, earlier));
     if let Err(error) = store.keep(MEDIA, plane.socket()) {
         tracing::warn!(%error, "the media socket will not outlive a crash");
     }
@@ -68,9 +70,8 @@ async fn serve(config: Config, store: Store, mut inherited: Inherited) -> Result
             peers = earlier.peers.len(),
             "going on as the last process left it"
         );
-        let lost = adopt(&plane, &earlier);
         edge.restore(earlier, seed()?);
-        edge.lost_at_restart(&lost);
+        edge.lost_at_restart(&lost.unwrap_or_default());
     }
     if let Some(archive) = archive {
         let metrics = SaveMetrics::new(&mut registry);
