@@ -7,11 +7,13 @@ use crate::metrics::Metrics;
 use crate::snapshot::Snapshot;
 use crate::socket::{self, MediaSender};
 use crossbeam_channel::{Sender, TrySendError, bounded};
-use lianmai_kernel::{Config as KernelConfig, Kernel, Unavailable};
+use lianmai_kernel::{Config as KernelConfig, Kernel, Ledger, Outliving, Unavailable};
 use lianmai_webrtc::Datagram;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use tokio::sync::{mpsc, oneshot};
@@ -26,12 +28,25 @@ const DATAGRAMS: usize = 1_024;
 const EVENTS: usize = 1_024;
 
 /// What a plane is started with.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct PlaneConfig {
     /// The one UDP port.
     pub bind: SocketAddr,
     /// Bytes of the socket's receive and send buffers, each; the kernel may grant less.
     pub socket_buffer: usize,
+    /// A BPF file system in which programs and maps outlive the process, if they should.
+    pub pins: Option<PathBuf>,
+    /// What an earlier process left. It is taken out by the plane that starts.
+    pub resumption: Resumption,
+}
+
+/// What is left of a plane whose process was killed.
+#[derive(Debug, Default)]
+pub struct Resumption {
+    /// Its ledger ([`PlaneHandle::ledger`]).
+    pub ledger: Option<OwnedFd>,
+    /// What it was told, as far as that still holds, with [`Command::Resume`] for [`Command::Connect`].
+    pub commands: Vec<Command>,
 }
 
 impl PlaneConfig {
@@ -41,6 +56,11 @@ impl PlaneConfig {
         Self {
             bind,
             socket_buffer: 8 << 20,
+            pins: None,
+            resumption: Resumption {
+                ledger: None,
+                commands: Vec::new(),
+            },
         }
     }
 }
@@ -93,6 +113,7 @@ pub enum PlaneError {
 pub(crate) enum Input {
     Command(Command),
     Snapshot(oneshot::Sender<Snapshot>),
+    Abandon,
 }
 
 /// Drives a plane. Clones drive the same one; when the last is dropped, the plane ends.
@@ -108,23 +129,25 @@ struct Inner {
     thread: Mutex<Option<JoinHandle<()>>>,
     metrics: Metrics,
     local: SocketAddr,
+    ledger: OwnedFd,
     interface: Option<String>,
 }
 
 /// Binds the port and starts the userspace plane on a thread of its own.
-pub fn spawn_userspace(config: &PlaneConfig) -> Result<(PlaneHandle, Outputs), PlaneError> {
+pub fn spawn_userspace(config: &mut PlaneConfig) -> Result<(PlaneHandle, Outputs), PlaneError> {
     spawn(config, None)
 }
 
 /// The same with streams forwarded by the kernel, as far as they come in and leave by this interface.
-pub fn spawn_kernel(config: &PlaneConfig, interface: &str) -> Result<(PlaneHandle, Outputs), PlaneError> {
+pub fn spawn_kernel(config: &mut PlaneConfig, interface: &str) -> Result<(PlaneHandle, Outputs), PlaneError> {
     spawn(config, Some(interface.to_owned()))
 }
 
-fn load(interface: &str, local: SocketAddr) -> Result<KernelSide, PlaneError> {
+fn load(interface: &str, local: SocketAddr, outliving: Outliving) -> Result<KernelSide, PlaneError> {
     let config = KernelConfig {
         interface: interface.to_owned(),
         media_port: local.port(),
+        outliving,
     };
     let kernel = Kernel::load(&config).map_err(|reason| PlaneError::Kernel {
         interface: interface.to_owned(),
@@ -136,7 +159,19 @@ fn load(interface: &str, local: SocketAddr) -> Result<KernelSide, PlaneError> {
     Ok(KernelSide::new(kernel, local)?)
 }
 
-fn spawn(config: &PlaneConfig, interface: Option<String>) -> Result<(PlaneHandle, Outputs), PlaneError> {
+/// The ledger of an earlier process, if it left a good one; whether it did, and the file.
+fn ledger(left: Option<&OwnedFd>) -> io::Result<(Ledger, bool, OwnedFd)> {
+    if let Some(file) = left {
+        match Ledger::adopt(file) {
+            Ok(ledger) => return Ok((ledger, true, file.try_clone()?)),
+            Err(error) => tracing::error!(%error, "everybody must connect again"),
+        }
+    }
+    let (ledger, file) = Ledger::create()?;
+    Ok((ledger, false, file))
+}
+
+fn spawn(config: &mut PlaneConfig, interface: Option<String>) -> Result<(PlaneHandle, Outputs), PlaneError> {
     let bound = socket::bind(config.bind, config.socket_buffer);
     let socket = bound.map_err(|source| PlaneError::Bind {
         address: config.bind,
@@ -146,9 +181,15 @@ fn spawn(config: &PlaneConfig, interface: Option<String>) -> Result<(PlaneHandle
     let sender = MediaSender::new(socket.try_clone()?)?;
     let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
     let wake = Arc::new(wake.map_err(io::Error::from)?);
+    let (ledger, is_resumed, ledger_file) = ledger(config.resumption.ledger.as_ref())?;
+    let outliving = match &config.pins {
+        None => Outliving::No,
+        Some(root) if is_resumed => Outliving::Adopted(root.clone()),
+        Some(root) => Outliving::Pinned(root.clone()),
+    };
     let kernel = interface
         .as_deref()
-        .map(|interface| load(interface, local))
+        .map(|interface| load(interface, local, outliving))
         .transpose()?;
     let (inputs, commands) = bounded(COMMANDS);
     let (datagrams_in, datagrams) = mpsc::channel(DATAGRAMS);
@@ -162,6 +203,8 @@ fn spawn(config: &PlaneConfig, interface: Option<String>) -> Result<(PlaneHandle
         datagrams: datagrams_in,
         events: events_in,
         metrics: metrics.clone(),
+        ledger,
+        resumed: std::mem::take(&mut config.resumption).commands,
         kernel,
     };
     let thread = Builder::new()
@@ -174,6 +217,7 @@ fn spawn(config: &PlaneConfig, interface: Option<String>) -> Result<(PlaneHandle
         thread,
         metrics,
         local,
+        ledger: ledger_file,
         interface,
     });
     Ok((
@@ -211,10 +255,24 @@ impl PlaneHandle {
         self.inner.local
     }
 
+    /// The ledger of used packet indices, to be kept for a plane after this one.
+    #[must_use]
+    pub fn ledger(&self) -> BorrowedFd<'_> {
+        self.inner.ledger.as_fd()
+    }
+
     /// The interface whose streams the kernel forwards; `None` is the userspace plane.
     #[must_use]
     pub fn interface(&self) -> Option<&str> {
         self.inner.interface.as_deref()
+    }
+
+    /// Ends the plane as the end of a killed process would: nothing is withdrawn, and what is pinned goes on. For tests of what
+    /// comes after.
+    pub fn abandon(&self) {
+        // A plane that has ended already cannot be abandoned.
+        let _ = self.inner.send(Input::Abandon);
+        self.inner.end();
     }
 
     /// Ends the plane after the commands before this call, and waits for its thread.

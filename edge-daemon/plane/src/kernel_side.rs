@@ -73,6 +73,11 @@ impl KernelSide {
         is_new
     }
 
+    /// See [`Kernel::abandon`].
+    pub(crate) fn abandon(self) {
+        self.kernel.abandon();
+    }
+
     pub(crate) const fn kernel(&self) -> &Kernel {
         &self.kernel
     }

@@ -57,14 +57,14 @@ impl ByHand {
     pub fn load(media_port: u16) -> Result<Self, Unavailable> {
         let object = object::built_in()?;
         let shapes = Shapes::declared(object)?;
-        let mut object = kernel::open(object, media_port)?;
+        let mut object = kernel::open(object, media_port, None)?;
         for name in [INGRESS, EGRESS_BY_HAND] {
             kernel::load(&mut object, name)?;
         }
         Ok(Self {
             counters: kernel::counters(&mut object)?,
             copies: kernel::copies(&mut object)?,
-            maps: Maps::in_kernel(&mut object, shapes)?,
+            maps: Maps::in_kernel(&mut object, shapes, None, false)?,
             object,
         })
     }

@@ -1,11 +1,16 @@
 //! The maps, and the slots in them that streams, legs and peers are given.
 
+mod adoption;
+
+pub use adoption::NotAdopted;
+
 use crate::Unavailable;
 use crate::installer::{Installer, OuterMap};
 use crate::mapping::Mapping;
 use crate::object::{Shape, Shapes};
 use crate::pads::Pads;
 use crate::peer::PeerSlot;
+use crate::pins::Pins;
 use crate::places::{Directory, Outer, Place};
 use crate::ring::{MAX_RING, Ring};
 use crate::shared::Shared;
@@ -24,6 +29,9 @@ pub struct Maps {
     directory: Arc<Directory>,
     installer: Installer,
     shared: Arc<Shared>,
+    pins: Option<Arc<Pins>>,
+    /// Whether they are those of an earlier process.
+    is_adopted: bool,
 }
 
 /// Why there is no slot to be had. The daemon forwards the stream or leg itself.
@@ -90,11 +98,18 @@ impl Maps {
             directory: Arc::new(Directory::new()),
             installer: Installer::nobody(),
             shared: Arc::new(Shared::in_memory()?),
+            pins: None,
+            is_adopted: false,
         })
     }
 
-    /// Over the maps of a loaded object.
-    pub(crate) fn in_kernel(ebpf: &mut aya::Ebpf, shapes: Shapes) -> Result<Self, Unavailable> {
+    /// Over the maps of a loaded object. With pins, what is made here outlives this process.
+    pub(crate) fn in_kernel(
+        ebpf: &mut aya::Ebpf,
+        shapes: Shapes,
+        pins: Option<Arc<Pins>>,
+        is_adopted: bool,
+    ) -> Result<Self, Unavailable> {
         let shared = Arc::new(Shared::in_kernel(ebpf)?);
         let directory = Arc::new(Directory::new());
         let maps = Outer::ALL
@@ -102,10 +117,12 @@ impl Maps {
             .map(|outer| outer_map(ebpf, &shapes, outer))
             .collect::<Result<Vec<OuterMap>, Unavailable>>()?;
         Ok(Self {
-            installer: Installer::start(maps, Arc::clone(&directory))?,
+            installer: Installer::start(maps, Arc::clone(&directory), pins.clone())?,
             shapes: Some(shapes),
             directory,
             shared,
+            pins,
+            is_adopted,
         })
     }
 

@@ -68,8 +68,29 @@ impl Ring {
         ring
     }
 
+    /// Of memory that an earlier daemon filled and the kernel uses. A slot in whose writing that daemon died is nobody's.
+    pub(crate) fn adopt(memory: Mapping, stride: usize, len: u32) -> Self {
+        assert!(len.is_power_of_two(), "a ring of {len} slots");
+        let ring = Self { memory, stride, len };
+        for slot in 0..u64::from(len) {
+            if ring.state(slot).load(Acquire) & UNREADY != 0 {
+                ring.state(slot).store(VACANT, Release);
+            }
+        }
+        ring
+    }
+
     pub(crate) fn len(&self) -> u32 {
         self.len
+    }
+
+    /// The newest index that has a slot.
+    pub(crate) fn newest(&self) -> Option<u64> {
+        let states = (0..u64::from(self.len)).map(|slot| self.state(slot).load(Acquire));
+        states
+            .filter(|state| state & UNREADY == 0)
+            .map(|state| state & INDEX)
+            .max()
     }
 
     pub(crate) fn claim(&self, index: u64) -> Claim {
@@ -301,6 +322,27 @@ mod tests {
         }
         assert!(put(&ring, INDEX - 1, false));
         assert_eq!(ring.claim(INDEX - 1), Claim::Granted);
+    }
+
+    #[test]
+    fn an_adopted_ring_goes_on_with_every_slot_but_those_that_were_being_written() {
+        let ring = ring(4);
+        put(&ring, 5, false);
+        put(&ring, 6, true);
+        put(&ring, 7, false);
+        // Killed while it wrote the slot of 3 over with 7, and that of 4 with 8.
+        ring.state(7).store(UNREADY | 7, Relaxed);
+        ring.state(8).store(UNREADY | 8, Relaxed);
+        let ring = Ring::adopt(ring.memory, STRIDE, 4);
+        assert_eq!(ring.newest(), Some(6));
+        assert_eq!((ring.slot(5), ring.slot(6)), (Slot::Free, Slot::Claimed));
+        assert_eq!((ring.slot(7), ring.slot(8)), (Slot::NoSlot, Slot::NoSlot));
+        assert!(put(&ring, 7, false) && put(&ring, 8, false));
+        assert_eq!((ring.newest(), ring.claim(8)), (Some(8), Claim::Granted));
+        assert_eq!(
+            super::Ring::new(Mapping::anonymous(128).expect("memory"), STRIDE, 4).newest(),
+            None
+        );
     }
 
     #[test]

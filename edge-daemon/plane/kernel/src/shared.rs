@@ -77,6 +77,17 @@ impl Shared {
         }
     }
 
+    /// The keys under which streams are announced, by number.
+    pub(crate) fn announced(&self) -> BTreeMap<u32, StreamKey> {
+        match &*self.keys.lock().unwrap_or_else(PoisonError::into_inner) {
+            Keys::Memory(keys) => keys.iter().map(|(bytes, number)| (*number, key(bytes))).collect(),
+            Keys::Kernel(keys) => {
+                let keys = keys.iter().filter_map(Result::ok);
+                keys.map(|(bytes, number)| (number, key(&bytes))).collect()
+            }
+        }
+    }
+
     pub(crate) fn withdraw(&self, key: &StreamKey) {
         match &mut *self.keys.lock().unwrap_or_else(PoisonError::into_inner) {
             Keys::Memory(keys) => {
@@ -126,6 +137,26 @@ fn bytes(key: &StreamKey) -> [u8; 24] {
         *to = *from;
     }
     bytes
+}
+
+/// What [`bytes`] made of a key.
+fn key(bytes: &[u8; 24]) -> StreamKey {
+    let mut key = StreamKey {
+        address: [0; 16],
+        ssrc: [0; 4],
+        port: [0; 2],
+        reserved: [0; 2],
+    };
+    let parts = key
+        .address
+        .iter_mut()
+        .chain(&mut key.ssrc)
+        .chain(&mut key.port)
+        .chain(&mut key.reserved);
+    for (to, from) in parts.zip(bytes) {
+        *to = *from;
+    }
+    key
 }
 
 /// The memory of an array. The array itself lives as long as its memory is mapped or a program uses it.

@@ -25,28 +25,28 @@ pub(crate) struct Flow {
     pub(super) id: FlowId,
     pub(crate) track: usize,
     pub(crate) session: Rc<SessionKey>,
-    remote: SocketAddr,
-    stream: StreamSlot,
+    pub(super) remote: SocketAddr,
+    pub(super) stream: StreamSlot,
     pub(super) tokens: Rc<TokenRing>,
-    table: Rc<TableSlot>,
+    pub(super) table: Rc<TableSlot>,
     pub(super) cursor: Cursor,
     pub(super) highest: u64,
     /// How far the stream got since the last turn.
     pub(super) pace: u64,
     pub(crate) legs: Vec<FlowLeg>,
-    fans: Fans,
+    pub(super) fans: Fans,
     pub(super) rate: Rate,
-    state: State,
+    pub(super) state: State,
     /// Whether the kernel has yet to hear of a leg.
-    has_news: bool,
+    pub(super) has_news: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     /// Its rings are being filled; the kernel does not know of it.
     Offered,
-    /// The kernel forwards it.
-    Running { renewed: Instant },
+    /// The kernel forwards it, and heard of us last then; `None` is from an earlier process.
+    Running { renewed: Option<Instant> },
     /// The kernel has forgotten it, but programs and copies may be under way.
     Withdrawn { since: Instant },
 }
@@ -71,7 +71,8 @@ impl Flow {
         let tokens = Rc::new(TokenRing::new(maps.tokens(depth)?));
         let mut stream = maps.stream()?;
         stream.describe(tokens.tokens(), &table);
-        link.opener.share(id.ssrc, Some(Rc::clone(&tokens)));
+        link.opener
+            .share(id.ssrc, Rc::clone(&tokens), stream.number(), plan.track);
         let mut flow = Self {
             id,
             track: plan.track,
@@ -180,14 +181,18 @@ impl Flow {
             Err(error) => return Err(error),
         }
         let is_due = match self.state {
-            State::Running { renewed } => now.at.saturating_duration_since(renewed) >= RENEWAL,
+            State::Running { renewed } => {
+                renewed.is_none_or(|renewed| now.at.saturating_duration_since(renewed) >= RENEWAL)
+            }
             State::Offered => true,
             State::Withdrawn { .. } => false,
         };
         if is_due {
             let lifetime = u64::try_from(LIFETIME.as_nanos()).unwrap_or(u64::MAX);
             self.stream.renew(now.nanos.saturating_add(lifetime));
-            self.state = State::Running { renewed: now.at };
+            self.state = State::Running {
+                renewed: Some(now.at),
+            };
         }
         Ok(())
     }
@@ -233,7 +238,7 @@ impl Flow {
                 opener.taken(self.id.ssrc, index);
             }
         }
-        opener.share(self.id.ssrc, None);
+        opener.unshare(self.id.ssrc);
     }
 
     pub(crate) fn number(&self) -> u32 {

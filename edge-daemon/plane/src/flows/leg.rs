@@ -4,10 +4,11 @@ use super::cursor::Cursor;
 use super::fans::FanLeg;
 use super::plan::PlannedLeg;
 use super::{Endpoints, sealer_of};
+use crate::endpoint::{Link, Noted};
 use crate::srtp::{PadRing, SessionKey};
+use lianmai_fanout::Ssrc;
 use lianmai_fanout::records::{self, MAX_PAYLOAD};
-use lianmai_fanout::{LegHeader, Ssrc};
-use lianmai_kernel::{Fate, FrameHeader, Maps, NoRoom, PeerSlot, TableSlot};
+use lianmai_kernel::{Fate, Maps, NoRoom, PeerSlot, TableSlot};
 use lianmai_webrtc::EndpointId;
 use std::rc::Rc;
 
@@ -19,8 +20,8 @@ pub(crate) struct FlowLeg {
     ring: Rc<PadRing>,
     table: Rc<TableSlot>,
     pub(crate) cursor: Cursor,
-    header: LegHeader,
-    frame: FrameHeader,
+    /// As the kernel is to have it.
+    record: records::Leg,
     peer: Rc<PeerSlot>,
     /// Whether the stream should still go there.
     pub(crate) wanted: bool,
@@ -56,19 +57,47 @@ impl FlowLeg {
         let table = link.outbound_table(&plan.session, maps)?;
         let delta = plan.highest.wrapping_sub(highest).cast_signed();
         let ring = Rc::new(PadRing::new(maps.pads(depth)?, delta));
-        link.sealer.share(ssrc, Rc::clone(&ring));
+        if !link.sealer.share(ssrc, &ring) {
+            return Ok(None);
+        }
         Ok(Some(Self {
             id: plan.id,
             ssrc,
             session: Rc::clone(&plan.session),
+            record: record(&ring, &table, plan),
             ring,
             table,
             cursor: Cursor::new(depth, highest),
-            header: plan.header,
-            frame: plan.frame,
             peer: Rc::clone(&plan.peer),
             wanted: true,
         }))
+    }
+
+    /// A leg that an earlier process had, with the ring that the sealer has of it. `found` is the record by which the kernel seals
+    /// for it; it is planned no more if there is no plan.
+    pub(crate) fn adopt(
+        ssrc: Ssrc,
+        id: EndpointId,
+        link: &Link,
+        peer: &Rc<PeerSlot>,
+        found: records::Leg,
+        is_planned: bool,
+    ) -> Option<Self> {
+        let ring = Rc::clone(link.sealer.ring(ssrc)?);
+        let table = link.table(Noted::OutboundTable)?;
+        let is_it = found.pads == ring.pads().id() && found.table == table.id() && found.peer == peer.id();
+        let session = Rc::clone(link.sealer.session()?);
+        is_it.then(|| Self {
+            id,
+            ssrc,
+            session,
+            cursor: Cursor::of(ring.pads().len(), ring.pads().newest()),
+            record: found,
+            ring,
+            table,
+            peer: Rc::clone(peer),
+            wanted: is_planned,
+        })
     }
 
     /// Whether this is the leg that is planned, under the same key.
@@ -80,14 +109,9 @@ impl FlowLeg {
     pub(crate) fn follow(&mut self, plan: Option<&PlannedLeg>) -> bool {
         let was_wanted = std::mem::replace(&mut self.wanted, plan.is_some());
         let Some(plan) = plan else { return was_wanted };
-        let is_same = was_wanted
-            && self.header == plan.header
-            && self.frame == plan.frame
-            && Rc::ptr_eq(&self.peer, &plan.peer);
-        self.header = plan.header;
-        self.frame = plan.frame;
+        let before = std::mem::replace(&mut self.record, record(&self.ring, &self.table, plan));
         self.peer = Rc::clone(&plan.peer);
-        !is_same
+        !(was_wanted && before == self.record)
     }
 
     pub(crate) const fn ring(&self) -> &Rc<PadRing> {
@@ -100,26 +124,12 @@ impl FlowLeg {
     }
 
     pub(crate) fn in_fan(&self) -> (records::Leg, FanLeg) {
-        let mut record = records::Leg {
-            pads: self.ring.pads().id(),
-            pad_mask: self.ring.pads().len() - 1,
-            table: self.table.id(),
-            peer: self.peer.id(),
-            payload_type: self.header.payload_type,
-            ip_version: 0,
-            frame_header_len: 0,
-            sums: [0; 2],
-            extensions: self.header.extensions,
-            reserved: [0; 7],
-            frame_header: [0; records::MAX_FRAME_HEADER],
-        };
-        self.frame.fill(&mut record);
         let leg = FanLeg {
             id: self.id,
             session: Rc::clone(&self.session),
             ring: Rc::clone(&self.ring),
         };
-        (record, leg)
+        (self.record, leg)
     }
 
     /// Puts the pad of the next index.
@@ -174,6 +184,25 @@ impl FlowLeg {
             sealer.sealed(self.ssrc, leg_index);
         }
     }
+}
+
+/// What the kernel is to know of a leg.
+fn record(ring: &PadRing, table: &TableSlot, plan: &PlannedLeg) -> records::Leg {
+    let mut record = records::Leg {
+        pads: ring.pads().id(),
+        pad_mask: ring.pads().len() - 1,
+        table: table.id(),
+        peer: plan.peer.id(),
+        payload_type: plan.header.payload_type,
+        ip_version: 0,
+        frame_header_len: 0,
+        sums: [0; 2],
+        extensions: plan.header.extensions,
+        reserved: [0; 7],
+        frame_header: [0; records::MAX_FRAME_HEADER],
+    };
+    plan.frame.fill(&mut record);
+    record
 }
 
 #[cfg(test)]

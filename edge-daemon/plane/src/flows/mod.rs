@@ -3,6 +3,7 @@
 //! A flow is one stream of one publisher. It exists while the kernel can verify the stream and reach at least one leg;
 //! packets and legs that the kernel does not serve are the daemon's as ever. Everything here is pure in time.
 
+mod adoption;
 mod checks;
 mod cursor;
 mod depth;
@@ -15,6 +16,7 @@ mod plan;
 mod view;
 
 pub(crate) use checks::{Check, Checks};
+pub(crate) use cursor::slots;
 pub(crate) use fans::FanLeg;
 #[cfg(test)]
 pub(crate) use view::View;

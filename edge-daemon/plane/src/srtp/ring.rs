@@ -5,7 +5,6 @@
 
 use lianmai_kernel::{Claim, Fate, Pads, Tokens};
 use std::cell::Cell;
-use std::rc::Rc;
 
 /// The tokens of one stream.
 #[derive(Debug)]
@@ -82,17 +81,23 @@ impl PadRing {
         is_used
     }
 
+    /// What the next process needs to find it.
+    pub(super) fn notes(&self) -> [u64; 3] {
+        [u64::from(self.pads.id()) + 1, self.delta.cast_unsigned(), 0]
+    }
+
+    /// The ring of which these are the notes, and how it numbers; `None` if they are of none.
+    pub(crate) fn noted([ring, delta, _]: [u64; 3]) -> Option<(u32, i64)> {
+        let ring = u32::try_from(ring.checked_sub(1)?).ok()?;
+        Some((ring, delta.cast_signed()))
+    }
+
     /// Takes the pad of a leg's index away from the kernel; `false` if that was faster.
-    fn claim(&self, leg_index: u64) -> bool {
+    pub(super) fn claim(&self, leg_index: u64) -> bool {
         // An index of the leg before the publisher's first has no pad.
         let Some(index) = leg_index.checked_add_signed(-self.delta) else {
             return true;
         };
         index < self.floor.get() || !matches!(self.pads.claim(index), Claim::AlreadyClaimed)
     }
-}
-
-/// Takes an index away from the kernel in all rings that have it; `false` if the kernel was faster in one of them.
-pub(super) fn claim_all(rings: &[Rc<PadRing>], leg_index: u64) -> bool {
-    rings.iter().all(|ring| ring.claim(leg_index))
 }

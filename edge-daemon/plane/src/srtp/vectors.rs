@@ -5,7 +5,7 @@
 //! the code in use agrees with it bit by bit on whole packets.
 
 use super::session::SessionKey;
-use super::{Opener, Sealer, context};
+use super::{Book, Opener, Sealer, context};
 use aes::Aes128;
 use aes::cipher::{BlockEncrypt, KeyInit};
 use lianmai_fanout::ghash::{Block, Ghash, Table};
@@ -197,8 +197,8 @@ fn the_code_in_use_agrees_with_both_rfcs() {
             inbound: master.clone(),
             outbound: master.clone(),
         };
-        let mut sealer = Sealer::new(&keys).expect("keys");
-        let mut opener = Opener::new(&keys).expect("keys");
+        let mut sealer = Sealer::new(&keys, Book::of_nobody()).expect("keys");
+        let mut opener = Opener::new(&keys, Book::of_nobody()).expect("keys");
         let mut independent = context(profile, &master).expect("keys");
         for index in 65_533..65_540u64 {
             // A CSRC, and extension elements between paddings.

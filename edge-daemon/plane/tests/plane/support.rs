@@ -32,15 +32,15 @@ pub(crate) struct Plane {
 
 impl Plane {
     pub(crate) fn start() -> Self {
-        let config = PlaneConfig::new("127.0.0.1:0".parse().expect("an address"));
-        let (handle, outputs) = spawn_userspace(&config).expect("a free port");
+        let mut config = PlaneConfig::new("127.0.0.1:0".parse().expect("an address"));
+        let (handle, outputs) = spawn_userspace(&mut config).expect("a free port");
         Self { handle, outputs }
     }
 
     /// `None` where the programs were not built, or may not be loaded.
     pub(crate) fn start_in_kernel(bind: &str, interface: &str) -> Option<Self> {
-        let config = PlaneConfig::new(bind.parse().expect("an address"));
-        match spawn_kernel(&config, interface) {
+        let mut config = PlaneConfig::new(bind.parse().expect("an address"));
+        match spawn_kernel(&mut config, interface) {
             Ok((handle, outputs)) => Some(Self { handle, outputs }),
             Err(error) => {
                 eprintln!("skipped: {error}");

@@ -16,7 +16,7 @@ use crate::outbox::Outbox;
 use crate::snapshot::{FlowStats, LegStats};
 use lianmai_fanout::demux::Protocol;
 use lianmai_fanout::{Ssrc, records};
-use lianmai_kernel::{Ethernet, FrameHeader, MacAddress, Maps};
+use lianmai_kernel::{Ethernet, FrameHeader, Ledger, MacAddress, Maps};
 use lianmai_webrtc::media::Track;
 use lianmai_webrtc::{EndpointId, SrtpProfile};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -73,7 +73,7 @@ impl Lab {
         let metrics = Metrics::default();
         let (events, receiver) = mpsc::channel(16);
         Self {
-            engine: Engine::new(metrics.clone(), events),
+            engine: Engine::new(Ledger::in_memory(1_024).expect("memory"), metrics.clone(), events),
             now: Stamp {
                 at: Instant::now() + Duration::from_secs(1_000),
                 nanos: 1_000_000_000_000,
