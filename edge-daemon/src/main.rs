@@ -6,10 +6,12 @@ mod config;
 mod doctor;
 mod edge;
 mod handle;
+mod handover;
 mod http;
 mod live;
 mod mixers;
 mod plane;
+mod signals;
 mod start;
 mod view;
 
@@ -34,7 +36,8 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     keep_privileges_to_ourselves();
-    match start::run(config) {
+    let (store, inherited) = handover::Store::from_env();
+    match start::run(config, store, inherited) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&format_args!("{error:#}")),
     }

@@ -2,7 +2,9 @@
 
 use crate::config::{Config, PlaneChoice};
 use anyhow::{Context, Result, anyhow};
-use lianmai_plane::{Outputs, PlaneConfig, PlaneError, PlaneHandle, spawn_kernel, spawn_userspace};
+use lianmai_plane::{
+    Outputs, PlaneConfig, PlaneError, PlaneHandle, Resumption, spawn_kernel, spawn_userspace,
+};
 use nix::ifaddrs::getifaddrs;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
@@ -48,37 +50,39 @@ impl fmt::Display for Plane {
     }
 }
 
-/// Starts the plane that was asked for, or the one that can be had.
-pub(crate) fn start(config: &Config) -> Result<(PlaneHandle, Outputs, Plane)> {
-    let settings = PlaneConfig::new(config.media);
+/// Starts the plane that was asked for, or the one that can be had, from what the daemon before this one left.
+pub(crate) fn start(config: &Config, left: Resumption) -> Result<(PlaneHandle, Outputs, Plane)> {
+    let mut settings = PlaneConfig::new(config.media);
+    settings.resumption = left;
+    let settings = &mut settings;
     let interface = interface(config);
     match (config.plane, interface) {
-        (PlaneChoice::Userspace, _) => userspace(&settings, "asked for".to_owned()),
+        (PlaneChoice::Userspace, _) => userspace(settings, "asked for".to_owned()),
         (PlaneChoice::Kernel, None) => Err(anyhow!(
             "plane: which interface? {} belongs to none alone; name it with --interface",
             config.media.ip()
         )),
         (PlaneChoice::Kernel, Some(interface)) => {
-            let (handle, outputs) = spawn_kernel(&settings, &interface).context("plane")?;
+            let (handle, outputs) = spawn_kernel(settings, &interface).context("plane")?;
             Ok((handle, outputs, kernel(interface, "asked for")))
         }
-        (PlaneChoice::Auto, None) => userspace(&settings, "auto: no interface was named".to_owned()),
+        (PlaneChoice::Auto, None) => userspace(settings, "auto: no interface was named".to_owned()),
         (PlaneChoice::Auto, Some(interface)) if is_loopback(config) => {
             let reason = format!("auto: media stay on this machine, by {interface}");
-            userspace(&settings, reason)
+            userspace(settings, reason)
         }
-        (PlaneChoice::Auto, Some(interface)) => match spawn_kernel(&settings, &interface) {
+        (PlaneChoice::Auto, Some(interface)) => match spawn_kernel(settings, &interface) {
             Ok((handle, outputs)) => Ok((handle, outputs, kernel(interface, "auto"))),
             Err(PlaneError::Kernel { reason, .. }) => {
                 tracing::warn!(interface, %reason, "there is no kernel plane");
-                userspace(&settings, format!("auto: {}", first_line(&reason.to_string())))
+                userspace(settings, format!("auto: {}", first_line(&reason.to_string())))
             }
             Err(error) => Err(error).context("media"),
         },
     }
 }
 
-fn userspace(settings: &PlaneConfig, reason: String) -> Result<(PlaneHandle, Outputs, Plane)> {
+fn userspace(settings: &mut PlaneConfig, reason: String) -> Result<(PlaneHandle, Outputs, Plane)> {
     let (handle, outputs) = spawn_userspace(settings).context("media")?;
     let plane = Plane {
         interface: None,
@@ -131,13 +135,13 @@ mod tests {
     }
 
     fn started(arguments: &[&str]) -> Plane {
-        let (handle, _outputs, plane) = start(&config(arguments)).expect("a plane");
+        let (handle, _outputs, plane) = start(&config(arguments), Resumption::default()).expect("a plane");
         handle.shutdown();
         plane
     }
 
     fn refusal(arguments: &[&str]) -> String {
-        let error = start(&config(arguments)).expect_err("must be refused");
+        let error = start(&config(arguments), Resumption::default()).expect_err("must be refused");
         format!("{error:#}")
     }
 

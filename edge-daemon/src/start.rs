@@ -2,36 +2,54 @@
 
 use crate::config::{Config, Origin as OriginChoice, Tls};
 use crate::edge::{self, Edge, Events, MediaSetup, MixSetup};
+use crate::handover::{Inherited, Store};
 use crate::http::{self, LiveStreams, Services};
 use crate::live::{Live, NoOrigin};
 use crate::mixers::MixerSpec;
 use crate::plane::{self, Plane};
+use crate::signals;
 use anyhow::{Context, Result};
 use lianmai_origin::{Origin, OriginConfig};
-use lianmai_plane::PlaneHandle;
+use lianmai_plane::{PlaneHandle, Resumption};
 use lianmai_rtmp::RtmpUrl;
 use lianmai_webrtc::{Certificate, Transport, TransportHandle};
 use prometheus_client::registry::Registry;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
-/// Runs an edge until it is told to end.
-pub(crate) fn run(config: Config) -> Result<()> {
+/// The name that the media socket is kept under.
+const MEDIA: &str = "media";
+
+/// That of the ledger of used packet indices.
+const LEDGER: &str = "ledger";
+
+/// Runs an edge until it is told to end, from what the daemon before it left.
+pub(crate) fn run(config: Config, store: Store, inherited: Inherited) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(serve(config))
+    runtime.block_on(serve(config, store, inherited))
 }
 
-async fn serve(config: Config) -> Result<()> {
-    let shutdown = end_on_signals()?;
+async fn serve(config: Config, store: Store, mut inherited: Inherited) -> Result<()> {
+    let shutdown = signals::end(store.clone())?;
+    signals::hand_over(store.clone(), || ())?;
     let mut registry = Registry::with_prefix("lianmai");
     let certificate = Certificate::generate().context("cannot make the DTLS certificate")?;
-    let (plane, chosen, transport, events) = media(&config, &certificate, &mut registry)?;
+    let left = Resumption {
+        socket: inherited.take(MEDIA).map(UdpSocket::from),
+        ledger: inherited.take(LEDGER),
+        commands: Vec::new(),
+    };
+    let (plane, chosen, transport, events) = media(&config, left, &certificate, &mut registry)?;
+    for (name, descriptor) in [(MEDIA, plane.socket()), (LEDGER, plane.ledger())] {
+        if let Err(error) = store.keep(name, descriptor) {
+            tracing::warn!(%error, name, "the talk will not outlive a crash");
+        }
+    }
+    inherited.forget_rest(&store);
     let (origin, live) = origin(&config, &mut registry).await?;
     let server = http::bind(&http::Config {
         address: config.http,
@@ -66,6 +84,7 @@ async fn serve(config: Config) -> Result<()> {
         metrics,
     };
     let edge = tokio::spawn(edge.run(events, shutdown.clone()));
+    store.ready();
     server.run(services, shutdown.clone().cancelled_owned()).await?;
     shutdown.cancel();
     edge.await.context("the edge ended unexpectedly")?;
@@ -79,33 +98,13 @@ async fn serve(config: Config) -> Result<()> {
     Ok(())
 }
 
-/// SIGTERM and SIGINT end the edge; a second one of either ends it at once.
-fn end_on_signals() -> Result<CancellationToken> {
-    let token = CancellationToken::new();
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let ended = token.clone();
-    tokio::spawn(async move {
-        for first in [true, false] {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            if !first {
-                std::process::exit(1);
-            }
-            tracing::info!("ending; once more to end at once");
-            ended.cancel();
-        }
-    });
-    Ok(token)
-}
-
 fn media(
     config: &Config,
+    left: Resumption,
     certificate: &Certificate,
     registry: &mut Registry,
 ) -> Result<(PlaneHandle, Plane, TransportHandle, Events)> {
-    let (plane, outputs, chosen) = plane::start(config)?;
+    let (plane, outputs, chosen) = plane::start(config, left)?;
     plane.metrics().register(registry);
     chosen.register(registry);
     let metrics = lianmai_webrtc::Metrics::default();

@@ -11,7 +11,7 @@ use lianmai_kernel::{Config as KernelConfig, Kernel, Ledger, Outliving, Unavaila
 use lianmai_webrtc::Datagram;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,6 +43,8 @@ pub struct PlaneConfig {
 /// What is left of a plane whose process was killed.
 #[derive(Debug, Default)]
 pub struct Resumption {
+    /// Its socket ([`PlaneHandle::socket`]) with what arrived at it: used instead of binding if it is at [`PlaneConfig::bind`].
+    pub socket: Option<UdpSocket>,
     /// Its ledger ([`PlaneHandle::ledger`]).
     pub ledger: Option<OwnedFd>,
     /// What it was told, as far as that still holds, with [`Command::Resume`] for [`Command::Connect`].
@@ -58,6 +60,7 @@ impl PlaneConfig {
             socket_buffer: 8 << 20,
             pins: None,
             resumption: Resumption {
+                socket: None,
                 ledger: None,
                 commands: Vec::new(),
             },
@@ -130,6 +133,7 @@ struct Inner {
     metrics: Metrics,
     local: SocketAddr,
     ledger: OwnedFd,
+    sender: MediaSender,
     interface: Option<String>,
 }
 
@@ -171,8 +175,17 @@ fn ledger(left: Option<&OwnedFd>) -> io::Result<(Ledger, bool, OwnedFd)> {
     Ok((ledger, false, file))
 }
 
+/// The socket of an earlier process, or a new one.
+fn bound(config: &PlaneConfig) -> io::Result<UdpSocket> {
+    let left = config.resumption.socket.as_ref();
+    match left.filter(|left| socket::is_at(left, config.bind)) {
+        Some(left) => socket::prepared(left.try_clone()?, config.socket_buffer),
+        None => socket::bind(config.bind, config.socket_buffer),
+    }
+}
+
 fn spawn(config: &mut PlaneConfig, interface: Option<String>) -> Result<(PlaneHandle, Outputs), PlaneError> {
-    let bound = socket::bind(config.bind, config.socket_buffer);
+    let bound = bound(config);
     let socket = bound.map_err(|source| PlaneError::Bind {
         address: config.bind,
         source,
@@ -218,6 +231,7 @@ fn spawn(config: &mut PlaneConfig, interface: Option<String>) -> Result<(PlaneHa
         metrics,
         local,
         ledger: ledger_file,
+        sender: sender.clone(),
         interface,
     });
     Ok((
@@ -259,6 +273,12 @@ impl PlaneHandle {
     #[must_use]
     pub fn ledger(&self) -> BorrowedFd<'_> {
         self.inner.ledger.as_fd()
+    }
+
+    /// The socket of the media port, to be kept for a plane after this one.
+    #[must_use]
+    pub fn socket(&self) -> BorrowedFd<'_> {
+        self.inner.sender.as_fd()
     }
 
     /// The interface whose streams the kernel forwards; `None` is the userspace plane.

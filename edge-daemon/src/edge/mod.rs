@@ -174,6 +174,10 @@ impl Edge {
         match *event {
             PlaneEvent::MediaStarted { endpoint } => tracing::info!(%endpoint, "media flows"),
             PlaneEvent::Alive { endpoint } => self.media.alive(endpoint),
+            PlaneEvent::NotResumed { endpoint } => {
+                self.signalling
+                    .endpoint_lost(endpoint, EndpointLoss::DtlsFailed, &mut self.media);
+            }
             PlaneEvent::AudioLevel {
                 source,
                 level,

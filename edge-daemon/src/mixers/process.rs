@@ -2,6 +2,7 @@
 
 use super::MixerSpec;
 use super::sockets::Sockets;
+use crate::handover;
 use lianmai_mixer_control::{FromMixer, MAX_LINE, ToMixer, VERSION, decode, encode};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -35,7 +36,11 @@ impl Process {
     /// Starts the program and waits until it has said hello.
     pub(super) async fn start(spec: &MixerSpec, name: &str) -> io::Result<Self> {
         let sockets = Sockets::listen(spec.runtime_dir.join(name))?;
-        let mut child = Command::new(&spec.program)
+        let mut command = Command::new(&spec.program);
+        for variable in handover::VARIABLES {
+            command.env_remove(variable);
+        }
+        let mut child = command
             .arg("--socket-dir")
             .arg(sockets.dir())
             .args(["--log", &spec.log])

@@ -18,10 +18,10 @@ use nix::sys::socket::{
     sockopt,
 };
 use nix::sys::time::TimeSpec;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,13 +40,31 @@ pub(crate) fn bind(address: SocketAddr, buffer: usize) -> io::Result<UdpSocket> 
     if address.is_ipv6() {
         socket.set_only_v6(!address.ip().is_unspecified())?;
     }
+    let socket = prepared(socket.into(), buffer)?;
+    SockRef::from(&socket).bind(&address.into())?;
+    Ok(socket)
+}
+
+/// A socket, bound or not, as the media thread wants it.
+pub(crate) fn prepared(socket: UdpSocket, buffer: usize) -> io::Result<UdpSocket> {
+    let options = SockRef::from(&socket);
     // The kernel cuts both to its own maxima (net.core.rmem_max, wmem_max): a smaller buffer is no error.
-    socket.set_recv_buffer_size(buffer)?;
-    socket.set_send_buffer_size(buffer)?;
-    socket.set_nonblocking(true)?;
+    options.set_recv_buffer_size(buffer)?;
+    options.set_send_buffer_size(buffer)?;
+    options.set_nonblocking(true)?;
     setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
-    socket.bind(&address.into())?;
-    Ok(socket.into())
+    Ok(socket)
+}
+
+/// Whether this is a datagram socket at an address; with port 0 any port will do, as it would in binding.
+pub(crate) fn is_at(socket: &UdpSocket, address: SocketAddr) -> bool {
+    let is_datagrams = SockRef::from(socket)
+        .r#type()
+        .is_ok_and(|kind| kind == Type::DGRAM);
+    is_datagrams
+        && socket.local_addr().is_ok_and(|local| {
+            local.ip() == address.ip() && (address.port() == 0 || local.port() == address.port())
+        })
 }
 
 /// Sends STUN and DTLS through the port, from any thread, without waiting.
@@ -70,6 +88,12 @@ impl MediaSender {
     /// Where the port is.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
+    }
+}
+
+impl AsFd for MediaSender {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 

@@ -3,6 +3,8 @@
 use crate::support::{GCM, Peer, Plane, socket, video, video_leg, video_track, wait};
 use lianmai_plane::{Command, DropReason, PlaneConfig, PlaneError, spawn_userspace};
 use lianmai_webrtc::{SrtpProfile, Validated};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
 
 #[test]
 fn publish_and_subscribe_may_come_before_connect() {
@@ -176,6 +178,49 @@ fn after_shutdown_the_port_is_free_and_commands_are_refused() {
     let address = plane.address();
     drop(plane);
     spawn_userspace(&mut PlaneConfig::new(address)).expect("free again");
+}
+
+/// The address of a socket that a plane before this one left, and its plane.
+fn plane_with(left: UdpSocket, bind: SocketAddr) -> Plane {
+    let mut config = PlaneConfig::new(bind);
+    config.resumption.socket = Some(left);
+    let (handle, outputs) = spawn_userspace(&mut config).expect("a plane");
+    Plane { handle, outputs }
+}
+
+#[test]
+fn a_plane_goes_on_at_the_socket_of_the_one_before_it_with_what_arrived_meanwhile() {
+    let first = Plane::start();
+    let address = first.address();
+    let left = UdpSocket::from(first.handle.socket().try_clone_to_owned().expect("a descriptor"));
+    drop(first);
+    let peer = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    peer.send_to(&[22; 60], address).expect("sent");
+    let mut second = plane_with(left, address);
+    assert_eq!(second.address(), address);
+    let datagram = wait(second.outputs.datagrams.recv()).expect("a running plane");
+    assert_eq!(datagram.from, peer.local_addr().expect("bound"));
+}
+
+#[test]
+fn a_socket_that_is_elsewhere_is_not_used() {
+    let left = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let elsewhere = left.local_addr().expect("bound");
+    let free = UdpSocket::bind("127.0.0.1:0")
+        .and_then(|socket| socket.local_addr())
+        .expect("a free port");
+    let plane = plane_with(left, free);
+    assert_eq!(plane.address(), free);
+    assert_ne!(plane.address(), elsewhere);
+}
+
+#[test]
+fn what_is_no_datagram_socket_is_not_used() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    // Nobody has the UDP port of the same number but by a rare accident.
+    let plane = plane_with(UdpSocket::from(OwnedFd::from(listener)), address);
+    assert_eq!(plane.address(), address);
 }
 
 #[test]
