@@ -77,35 +77,33 @@ impl Ledger {
         let file = file::create()?;
         let memory = Mapping::of_file(file.as_fd(), file::size(RECORDS))?;
         file::mark(&memory);
-        Ok((Self::over(memory, RECORDS, Book::default()), file))
+        Ok((Self::over(Arc::new(memory), RECORDS, Book::default()), file))
     }
 
     /// What an earlier process left in this file.
     pub fn adopt(file: &OwnedFd) -> Result<Self, BadLedger> {
         let memory = file::open(file)?;
-        let next = (memory.word(file::NEXT).load(Acquire) as u32).min(RECORDS);
-        let mut book = Book {
-            next,
-            ..Book::default()
-        };
-        for number in 0..next {
-            match record::owner(&memory, at(number)) {
-                Some(owner) => book.left.entry(owner).or_default().push(number),
-                None => book.free.push(number),
-            }
-        }
-        Ok(Self::over(memory, RECORDS, book))
+        let book = Book::left(&memory, RECORDS);
+        Ok(Self::over(Arc::new(memory), RECORDS, book))
+    }
+
+    /// The same memory as the next process finds it, if this one is killed now.
+    #[must_use]
+    pub fn left_in_memory(&self) -> Self {
+        let (memory, len) = (Arc::clone(&self.inner.memory), self.inner.len);
+        let book = Book::left(&memory, len);
+        Self::over(memory, len, book)
     }
 
     /// One that goes with the process.
     pub fn in_memory(len: u32) -> io::Result<Self> {
         let memory = Mapping::anonymous(file::size(len))?;
-        Ok(Self::over(memory, len, Book::default()))
+        Ok(Self::over(Arc::new(memory), len, Book::default()))
     }
 
-    fn over(memory: Mapping, len: u32, book: Book) -> Self {
+    fn over(memory: Arc<Mapping>, len: u32, book: Book) -> Self {
         let inner = Inner {
-            memory: Arc::new(memory),
+            memory,
             len,
             book: Mutex::new(book),
         };
@@ -181,6 +179,24 @@ impl Ledger {
     /// Numbers are on one list or none at any moment, so a panic elsewhere does no harm.
     fn book(&self) -> MutexGuard<'_, Book> {
         self.inner.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Book {
+    /// What stands in memory that another process wrote.
+    fn left(memory: &Mapping, len: u32) -> Self {
+        let next = (memory.word(file::NEXT).load(Acquire) as u32).min(len);
+        let mut book = Self {
+            next,
+            ..Self::default()
+        };
+        for number in 0..next {
+            match record::owner(memory, at(number)) {
+                Some(owner) => book.left.entry(owner).or_default().push(number),
+                None => book.free.push(number),
+            }
+        }
+        book
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod adoption;
 
+use adoption::Attic;
 pub use adoption::NotAdopted;
 
 use crate::Unavailable;
@@ -30,6 +31,8 @@ pub struct Maps {
     installer: Installer,
     shared: Arc<Shared>,
     pins: Option<Arc<Pins>>,
+    /// What stands in for pins where there is no kernel.
+    attic: Attic,
     /// Whether they are those of an earlier process.
     is_adopted: bool,
 }
@@ -99,8 +102,23 @@ impl Maps {
             installer: Installer::nobody(),
             shared: Arc::new(Shared::in_memory()?),
             pins: None,
+            attic: Attic::default(),
             is_adopted: false,
         })
+    }
+
+    /// The same memory as the next process finds it, if this one is killed now.
+    #[must_use]
+    pub fn left_in_memory(&self) -> Self {
+        Self {
+            shapes: None,
+            directory: Arc::new(Directory::new()),
+            installer: Installer::nobody(),
+            shared: Arc::new(self.shared.left()),
+            pins: None,
+            attic: Arc::clone(&self.attic),
+            is_adopted: true,
+        }
     }
 
     /// Over the maps of a loaded object. With pins, what is made here outlives this process.
@@ -122,6 +140,7 @@ impl Maps {
             directory,
             shared,
             pins,
+            attic: Attic::default(),
             is_adopted,
         })
     }
@@ -149,6 +168,16 @@ impl Maps {
                 Some(map)
             }
         };
+        if self.shapes.is_none() {
+            adoption::put_away(
+                &self.attic,
+                (Outer::Tables, place.id()),
+                (
+                    Arc::new(Mapping::anonymous(1).map_err(refused(Bound::Tables))?),
+                    1,
+                ),
+            );
+        }
         place.install(map);
         Ok(TableSlot::new(place))
     }
@@ -190,7 +219,11 @@ impl Maps {
                 (Mapping::of_map(map.as_fd(), size), Some(map))
             }
         };
-        let ring = Ring::new(memory.map_err(refused(bound))?, stride, len);
+        let memory = Arc::new(memory.map_err(refused(bound))?);
+        if self.shapes.is_none() {
+            adoption::put_away(&self.attic, (outer, place.id()), (Arc::clone(&memory), len));
+        }
+        let ring = Ring::new(memory, stride, len);
         // Only now: the kernel must not find it before its slots say that they are empty.
         place.install(map);
         Ok((ring, place))
@@ -233,7 +266,11 @@ fn empty(shape: &Shape, outer: Outer) -> io::Result<OwnedFd> {
         Outer::Tokens => Tokens::STRIDE,
         Outer::Pads => Pads::STRIDE,
     };
-    drop(Ring::new(Mapping::of_map(map.as_fd(), stride)?, stride, 1));
+    drop(Ring::new(
+        Arc::new(Mapping::of_map(map.as_fd(), stride)?),
+        stride,
+        1,
+    ));
     Ok(map)
 }
 

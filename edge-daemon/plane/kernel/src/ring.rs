@@ -9,6 +9,7 @@
 
 use crate::mapping::Mapping;
 use lianmai_fanout::records::{CLAIMED, UNREADY};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU32, AtomicU64, fence};
 
@@ -46,7 +47,7 @@ pub enum Slot {
 /// A power of two of slots that start with their state.
 #[derive(Debug)]
 pub(crate) struct Ring {
-    memory: Mapping,
+    memory: Arc<Mapping>,
     stride: usize,
     len: u32,
 }
@@ -58,7 +59,7 @@ impl Ring {
     }
 
     /// Of fresh memory, which the kernel does not know of yet: zeros would be free slots of index 0.
-    pub(crate) fn new(memory: Mapping, stride: usize, len: u32) -> Self {
+    pub(crate) fn new(memory: Arc<Mapping>, stride: usize, len: u32) -> Self {
         assert!(len.is_power_of_two(), "a ring of {len} slots");
         let ring = Self { memory, stride, len };
         for slot in 0..u64::from(len) {
@@ -69,7 +70,7 @@ impl Ring {
     }
 
     /// Of memory that an earlier daemon filled and the kernel uses. A slot in whose writing that daemon died is nobody's.
-    pub(crate) fn adopt(memory: Mapping, stride: usize, len: u32) -> Self {
+    pub(crate) fn adopt(memory: Arc<Mapping>, stride: usize, len: u32) -> Self {
         assert!(len.is_power_of_two(), "a ring of {len} slots");
         let ring = Self { memory, stride, len };
         for slot in 0..u64::from(len) {
@@ -229,13 +230,17 @@ mod tests {
     use lianmai_fanout::records::{CLAIMED, UNREADY};
     use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
     use std::collections::BTreeSet;
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     const STRIDE: usize = 32;
 
+    fn memory(len: u32) -> Arc<Mapping> {
+        Arc::new(Mapping::anonymous(Ring::size(STRIDE, len)).expect("memory"))
+    }
+
     fn ring(len: u32) -> Ring {
-        let memory = Mapping::anonymous(Ring::size(STRIDE, len)).expect("memory");
-        Ring::new(memory, STRIDE, len)
+        Ring::new(memory(len), STRIDE, len)
     }
 
     fn put(ring: &Ring, index: u64, claimed: bool) -> bool {
@@ -339,10 +344,7 @@ mod tests {
         assert_eq!((ring.slot(7), ring.slot(8)), (Slot::NoSlot, Slot::NoSlot));
         assert!(put(&ring, 7, false) && put(&ring, 8, false));
         assert_eq!((ring.newest(), ring.claim(8)), (Some(8), Claim::Granted));
-        assert_eq!(
-            super::Ring::new(Mapping::anonymous(128).expect("memory"), STRIDE, 4).newest(),
-            None
-        );
+        assert_eq!(super::Ring::new(memory(4), STRIDE, 4).newest(), None);
     }
 
     #[test]

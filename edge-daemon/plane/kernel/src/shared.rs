@@ -9,7 +9,7 @@ use lianmai_fanout::records::{LEG_RECORDS, Leg, MAX_PEERS, MAX_STREAMS, Peer, St
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// `BPF_NOEXIST` of linux/bpf.h: insert, but do not replace.
 const NO_REPLACEMENT: u64 = 1;
@@ -18,11 +18,11 @@ const NO_REPLACEMENT: u64 = 1;
 #[derive(Debug)]
 pub(crate) struct Shared {
     /// [`Stream`] records, by number.
-    pub(crate) streams: Mapping,
+    pub(crate) streams: Arc<Mapping>,
     /// [`Leg`] records.
-    pub(crate) legs: Mapping,
+    pub(crate) legs: Arc<Mapping>,
     /// [`Peer`] records, by id.
-    pub(crate) peers: Mapping,
+    pub(crate) peers: Arc<Mapping>,
     pub(crate) stream_ids: Ids,
     pub(crate) peer_ids: Ids,
     keys: Mutex<Keys>,
@@ -57,6 +57,22 @@ impl Shared {
             mapped(ebpf, "PEERS", size_of::<Peer>(), MAX_PEERS)?,
         ];
         Ok(Self::over(maps, Keys::Kernel(keys)))
+    }
+
+    /// As the next process finds it.
+    pub(crate) fn left(&self) -> Self {
+        let keys = match &*self.keys.lock().unwrap_or_else(PoisonError::into_inner) {
+            Keys::Memory(keys) => keys.clone(),
+            Keys::Kernel(_) => BTreeMap::new(),
+        };
+        Self {
+            streams: Arc::clone(&self.streams),
+            legs: Arc::clone(&self.legs),
+            peers: Arc::clone(&self.peers),
+            stream_ids: Ids::below(MAX_STREAMS),
+            peer_ids: Ids::below(MAX_PEERS),
+            keys: Mutex::new(Keys::Memory(keys)),
+        }
     }
 
     pub(crate) fn announce(&self, key: &StreamKey, number: u32) -> Result<(), NotAnnounced> {
@@ -103,7 +119,9 @@ impl Shared {
     }
 
     fn over(maps: Vec<Mapping>, keys: Keys) -> Self {
-        let [streams, legs, peers] = <[Mapping; 3]>::try_from(maps).expect("three were made");
+        let [streams, legs, peers] = <[Mapping; 3]>::try_from(maps)
+            .expect("three were made")
+            .map(Arc::new);
         Self {
             streams,
             legs,

@@ -13,6 +13,7 @@ use lianmai_kernel::{Fate, Kind, Left, NotAdopted, Record, TableSlot};
 use lianmai_webrtc::{EndpointId, SrtpKeys, SrtpProfile};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Instant;
 
 /// Why keys do not go on.
 #[derive(Debug, thiserror::Error)]
@@ -107,11 +108,19 @@ impl Engine {
         if adopted > 0 {
             tracing::info!(streams = adopted, "the kernel forwarded meanwhile, and goes on");
         }
-        self.end_what_no_flow_took();
+        self.resumed_at = Some(now.at);
     }
 
-    /// Of rings that are in no flow, the ledger hears what was used.
-    fn end_what_no_flow_took(&mut self) {
+    /// Programs that were under way when the kernel was told to forget the rest are through by now: of rings that are in no
+    /// flow, the ledger hears what was used.
+    pub(super) fn end_what_no_flow_took(&mut self, now: Instant) {
+        let is_due = self
+            .resumed_at
+            .is_some_and(|at| now.saturating_duration_since(at) >= GRACE);
+        if !is_due {
+            return;
+        }
+        self.resumed_at = None;
         let (mut pads, mut tokens) = (Vec::new(), Vec::new());
         for (&id, endpoint) in &self.endpoints {
             let Some(link) = &endpoint.link else { continue };
@@ -124,11 +133,6 @@ impl Engine {
                 .map(|(ssrc, _)| FlowId { source: id, ssrc });
             tokens.extend(streams.filter(|id| !self.flows.has(*id)));
         }
-        if pads.is_empty() && tokens.is_empty() {
-            return;
-        }
-        // Programs that were under way when the kernel was told to forget them.
-        std::thread::sleep(GRACE);
         for (id, ssrc, ring) in pads {
             self.end_pads(id, ssrc, &ring);
         }

@@ -42,6 +42,8 @@ pub(crate) struct Engine {
     flows: Flows,
     /// When the daemon last sealed for a leg from a copy of the kernel's.
     served_from_copy_at: Option<Instant>,
+    /// When this process went on with what another left, as long as some of that may be under way.
+    resumed_at: Option<Instant>,
     ledger: Ledger,
     metrics: Metrics,
     events: mpsc::Sender<Event>,
@@ -58,6 +60,7 @@ impl Engine {
             legs: Subscribers::new(),
             flows: Flows::default(),
             served_from_copy_at: None,
+            resumed_at: None,
             ledger,
             metrics,
             events,

@@ -67,6 +67,10 @@ impl Flow {
         else {
             return Ok(None);
         };
+        // An earlier process had a ring of it, and programs may still be using that.
+        if link.opener.tokens(id.ssrc).is_some() {
+            return Ok(None);
+        }
         let table = link.inbound_table(&plan.session, maps)?;
         let tokens = Rc::new(TokenRing::new(maps.tokens(depth)?));
         let mut stream = maps.stream()?;

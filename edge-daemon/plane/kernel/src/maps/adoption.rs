@@ -12,9 +12,10 @@ use crate::table::TableSlot;
 use crate::tokens::Tokens;
 use aya::maps::MapData;
 use lianmai_fanout::ghash::Table;
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Why a slot cannot be taken over. What depends on it starts again from the beginning.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +57,7 @@ impl Maps {
 
     /// A hash table. Whose key it is of, the caller knows.
     pub fn adopt_table(&mut self, id: u32) -> Result<TableSlot, NotAdopted> {
-        self.pinned(Outer::Tables, id)?;
+        self.found(Outer::Tables, id)?;
         Ok(TableSlot::new(self.adopt_place(
             Outer::Tables,
             id,
@@ -97,7 +98,6 @@ impl Maps {
 
     /// Has the kernel forget what nobody took over.
     pub fn forget_the_rest(&mut self) {
-        let Some(pins) = self.pins.clone() else { return };
         for (number, key) in self.shared.announced() {
             if self.shared.stream_ids.adopt(number) {
                 self.shared.withdraw(&key);
@@ -105,27 +105,21 @@ impl Maps {
             }
         }
         for outer in Outer::ALL {
-            for id in pins.numbers(outer.folder()) {
-                if self.directory.ids(outer).adopt(id) {
-                    self.installer.ask(Change::Remove { outer, id });
+            for id in self.numbers(outer) {
+                let ids = self.directory.ids(outer);
+                if ids.adopt(id) && !self.installer.ask(Change::Remove { outer, id }) {
+                    ids.give_back(id);
                 }
             }
         }
     }
 
     fn adopt_ring(&self, outer: Outer, stride: usize, id: u32) -> Result<(Ring, Place), NotAdopted> {
-        let map = self.pinned(outer, id)?;
-        let refused = |source| NotAdopted::Refused { what: "ring", source };
-        let info = MapData::from_fd(map.try_clone().map_err(refused)?)
-            .and_then(|map| map.info())
-            .map_err(|error| refused(io::Error::other(error)))?;
-        let (found, len) = (info.value_size() as usize, info.max_entries());
-        if found != stride || !len.is_power_of_two() || len > MAX_RING {
-            return Err(NotAdopted::Unlike("ring"));
-        }
-        let size = Ring::size(stride, len);
-        let place = self.adopt_place(outer, id, size)?;
-        let memory = Mapping::of_map(map.as_fd(), size).map_err(refused)?;
+        let (memory, len) = match self.found(outer, id)? {
+            Found::Memory(memory, len) => (memory, len),
+            Found::Map(map) => mapped(&map, stride)?,
+        };
+        let place = self.adopt_place(outer, id, Ring::size(stride, len))?;
         Ok((Ring::adopt(memory, stride, len), place))
     }
 
@@ -134,15 +128,70 @@ impl Maps {
         place.ok_or(NotAdopted::InUse("ring or table"))
     }
 
-    fn pinned(&self, outer: Outer, id: u32) -> Result<OwnedFd, NotAdopted> {
-        let pins = self.pins.as_ref().filter(|_| self.is_adopted);
-        let found = pins.ok_or(NotAdopted::NoPins)?.get(&outer.pin(id));
-        found.map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => NotAdopted::Absent,
-            _ => NotAdopted::Refused {
-                what: "ring or table",
-                source,
-            },
-        })
+    fn found(&self, outer: Outer, id: u32) -> Result<Found, NotAdopted> {
+        if !self.is_adopted {
+            return Err(NotAdopted::NoPins);
+        }
+        let Some(pins) = &self.pins else {
+            let (memory, len) = attic(&self.attic)
+                .get(&(outer, id))
+                .cloned()
+                .ok_or(NotAdopted::Absent)?;
+            return Ok(Found::Memory(memory, len));
+        };
+        pins.get(&outer.pin(id))
+            .map(Found::Map)
+            .map_err(|source| match source.kind() {
+                io::ErrorKind::NotFound => NotAdopted::Absent,
+                _ => NotAdopted::Refused {
+                    what: "ring or table",
+                    source,
+                },
+            })
     }
+
+    fn numbers(&self, outer: Outer) -> Vec<u32> {
+        match &self.pins {
+            Some(pins) => pins.numbers(outer.folder()),
+            None => {
+                let kept = attic(&self.attic);
+                kept.keys()
+                    .filter(|(of, _)| *of == outer)
+                    .map(|(_, id)| *id)
+                    .collect()
+            }
+        }
+    }
+}
+
+/// Where a slot's memory is.
+enum Found {
+    Map(OwnedFd),
+    Memory(Arc<Mapping>, u32),
+}
+
+/// The memory of all rings that were made, by map and number.
+pub(super) type Attic = Arc<Mutex<BTreeMap<(Outer, u32), (Arc<Mapping>, u32)>>>;
+
+/// Remembers a slot for the next process.
+pub(super) fn put_away(kept: &Attic, slot: (Outer, u32), what: (Arc<Mapping>, u32)) {
+    attic(kept).insert(slot, what);
+}
+
+fn attic(kept: &Attic) -> MutexGuard<'_, BTreeMap<(Outer, u32), (Arc<Mapping>, u32)>> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The memory of a map, and how many slots it has.
+fn mapped(map: &OwnedFd, stride: usize) -> Result<(Arc<Mapping>, u32), NotAdopted> {
+    let refused = |source| NotAdopted::Refused { what: "ring", source };
+    let info = MapData::from_fd(map.try_clone().map_err(refused)?)
+        .and_then(|map| map.info())
+        .map_err(|error| refused(io::Error::other(error)))?;
+    let (found, len) = (info.value_size() as usize, info.max_entries());
+    if found != stride || !len.is_power_of_two() || len > MAX_RING {
+        return Err(NotAdopted::Unlike("ring"));
+    }
+    let memory = Mapping::of_map(map.as_fd(), Ring::size(stride, len)).map_err(refused)?;
+    Ok((Arc::new(memory), len))
 }

@@ -1,7 +1,7 @@
 //! Any order of everything.
 
 use crate::engine::lab::{GCM, HOST, Lab, SHA1, Taken, Verdict};
-use lianmai_webrtc::EndpointId;
+use lianmai_webrtc::{EndpointId, SrtpProfile};
 use proptest::prelude::{Just, ProptestConfig, Strategy, prop, prop_assert_eq, prop_oneof, proptest};
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ const LEGS: [EndpointId; 3] = [EndpointId(2), EndpointId(3), EndpointId(4)];
 const MS: Duration = Duration::from_millis(1);
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     /// The next packet, through the kernel if that takes it.
     Send,
     /// The next packet, on the socket.
@@ -30,7 +30,7 @@ enum Step {
     Pass(u32),
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let any = 0..64usize;
     let step = prop_oneof![
         6 => Just(Step::Send),
@@ -53,15 +53,24 @@ struct Begun {
     has_copy: bool,
 }
 
-struct Run {
-    lab: Lab,
+pub(super) struct Run {
+    pub(super) lab: Lab,
     begun: Vec<Begun>,
-    sent: Vec<Vec<u8>>,
+    pub(super) sent: Vec<Vec<u8>>,
     held: Vec<Vec<u8>>,
 }
 
 impl Run {
-    fn step(&mut self, step: &Step) {
+    pub(super) fn with_legs(first: u16, profiles: &[SrtpProfile]) -> Self {
+        Self {
+            lab: Lab::running(first, profiles),
+            begun: Vec::new(),
+            sent: Vec::new(),
+            held: Vec::new(),
+        }
+    }
+
+    pub(super) fn step(&mut self, step: &Step) {
         match *step {
             Step::Send => {
                 let packet = self.next();
@@ -136,7 +145,7 @@ impl Run {
     }
 
     /// The kernel is done with what it began, or not; its copies have come; and the daemon has had its time.
-    fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         for begun in &mut self.begun {
             if !std::mem::replace(&mut begun.has_copy, true) {
                 self.lab.copies.push_back(begun.taken.clone());
@@ -164,12 +173,7 @@ proptest! {
         first in prop_oneof![Just(0u16), Just(65_500)],
         steps in steps(),
     ) {
-        let mut run = Run {
-            lab: Lab::running(first, &[GCM, GCM, SHA1]),
-            begun: Vec::new(),
-            sent: Vec::new(),
-            held: Vec::new(),
-        };
+        let mut run = Run::with_legs(first, &[GCM, GCM, SHA1]);
         steps.iter().for_each(|step| run.step(step));
         run.finish();
         let mut expected: Vec<u16> = run.sent.iter().map(|packet| number(packet)).collect();
@@ -184,6 +188,6 @@ proptest! {
     }
 }
 
-fn number(packet: &[u8]) -> u16 {
+pub(super) fn number(packet: &[u8]) -> u16 {
     u16::from_be_bytes([packet[2], packet[3]])
 }
