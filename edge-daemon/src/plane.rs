@@ -2,6 +2,7 @@
 
 use crate::config::{Config, PlaneChoice};
 use anyhow::{Context, Result, anyhow};
+use lianmai_kernel::Unavailable;
 use lianmai_plane::{
     Outputs, PlaneConfig, PlaneError, PlaneHandle, Resumption, spawn_kernel, spawn_userspace,
 };
@@ -18,6 +19,8 @@ pub(crate) struct Plane {
     pub(crate) interface: Option<String>,
     /// Why this one, in one line.
     pub(crate) reason: String,
+    /// What a crash of the daemon does to the talk, in one line.
+    pub(crate) crash: String,
 }
 
 impl Plane {
@@ -50,11 +53,25 @@ impl fmt::Display for Plane {
     }
 }
 
-/// Starts the plane that was asked for, or the one that can be had, from what the daemon before this one left.
-pub(crate) fn start(config: &Config, left: Resumption) -> Result<(PlaneHandle, Outputs, Plane)> {
+/// Starts the plane that was asked for, or the one that can be had, from what the daemon before this one left. `is_kept` says
+/// whether anybody keeps things for the one after it.
+pub(crate) fn start(
+    config: &Config,
+    left: Resumption,
+    is_kept: bool,
+) -> Result<(PlaneHandle, Outputs, Plane)> {
     let mut settings = PlaneConfig::new(config.media);
     settings.resumption = left;
-    let settings = &mut settings;
+    settings.pins = is_kept.then(|| config.pins.clone());
+    let (handle, outputs, mut plane) = choose(config, &mut settings)?;
+    if !is_kept {
+        plane.crash =
+            "ends the talk: start the edge by `lianmai-edge keep` or as a systemd service".to_owned();
+    }
+    Ok((handle, outputs, plane))
+}
+
+fn choose(config: &Config, settings: &mut PlaneConfig) -> Result<(PlaneHandle, Outputs, Plane)> {
     let interface = interface(config);
     match (config.plane, interface) {
         (PlaneChoice::Userspace, _) => userspace(settings, "asked for".to_owned()),
@@ -62,18 +79,15 @@ pub(crate) fn start(config: &Config, left: Resumption) -> Result<(PlaneHandle, O
             "plane: which interface? {} belongs to none alone; name it with --interface",
             config.media.ip()
         )),
-        (PlaneChoice::Kernel, Some(interface)) => {
-            let (handle, outputs) = spawn_kernel(settings, &interface).context("plane")?;
-            Ok((handle, outputs, kernel(interface, "asked for")))
-        }
+        (PlaneChoice::Kernel, Some(interface)) => kernel(settings, interface, "asked for").context("plane"),
         (PlaneChoice::Auto, None) => userspace(settings, "auto: no interface was named".to_owned()),
         (PlaneChoice::Auto, Some(interface)) if is_loopback(config) => {
             let reason = format!("auto: media stay on this machine, by {interface}");
             userspace(settings, reason)
         }
-        (PlaneChoice::Auto, Some(interface)) => match spawn_kernel(settings, &interface) {
-            Ok((handle, outputs)) => Ok((handle, outputs, kernel(interface, "auto"))),
-            Err(PlaneError::Kernel { reason, .. }) => {
+        (PlaneChoice::Auto, Some(interface)) => match kernel(settings, interface, "auto") {
+            Ok(started) => Ok(started),
+            Err(PlaneError::Kernel { interface, reason }) => {
                 tracing::warn!(interface, %reason, "there is no kernel plane");
                 userspace(settings, format!("auto: {}", first_line(&reason.to_string())))
             }
@@ -87,15 +101,34 @@ fn userspace(settings: &mut PlaneConfig, reason: String) -> Result<(PlaneHandle,
     let plane = Plane {
         interface: None,
         reason,
+        crash: "the talk goes on when the daemon is back".to_owned(),
     };
     Ok((handle, outputs, plane))
 }
 
-fn kernel(interface: String, reason: &str) -> Plane {
-    Plane {
+/// Without a place for pins there is a kernel plane all the same.
+fn kernel(
+    settings: &mut PlaneConfig,
+    interface: String,
+    reason: &str,
+) -> Result<(PlaneHandle, Outputs, Plane), PlaneError> {
+    let mut crash = "the talk goes on: the kernel forwards while no daemon runs".to_owned();
+    let mut started = spawn_kernel(settings, &interface);
+    if let Err(PlaneError::Kernel { reason, .. }) = &started
+        && let Unavailable::NotPinned(reason) = &**reason
+    {
+        tracing::warn!(interface, %reason, "a crash of the daemon ends the talk");
+        crash = format!("ends the talk: {reason}");
+        settings.pins = None;
+        started = spawn_kernel(settings, &interface);
+    }
+    let (handle, outputs) = started?;
+    let plane = Plane {
         interface: Some(interface),
         reason: reason.to_owned(),
-    }
+        crash,
+    };
+    Ok((handle, outputs, plane))
 }
 
 /// The one that was named, or the one that has the address of the media port.
@@ -135,13 +168,14 @@ mod tests {
     }
 
     fn started(arguments: &[&str]) -> Plane {
-        let (handle, _outputs, plane) = start(&config(arguments), Resumption::default()).expect("a plane");
+        let (handle, _outputs, plane) =
+            start(&config(arguments), Resumption::default(), false).expect("a plane");
         handle.shutdown();
         plane
     }
 
     fn refusal(arguments: &[&str]) -> String {
-        let error = start(&config(arguments), Resumption::default()).expect_err("must be refused");
+        let error = start(&config(arguments), Resumption::default(), false).expect_err("must be refused");
         format!("{error:#}")
     }
 
@@ -210,6 +244,7 @@ mod tests {
         let plane = Plane {
             interface: Some("eth0".to_owned()),
             reason: "auto".to_owned(),
+            crash: String::new(),
         };
         plane.register(&mut registry);
         let mut text = String::new();

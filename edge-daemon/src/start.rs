@@ -43,7 +43,7 @@ async fn serve(config: Config, store: Store, mut inherited: Inherited) -> Result
         ledger: inherited.take(LEDGER),
         commands: Vec::new(),
     };
-    let (plane, chosen, transport, events) = media(&config, left, &certificate, &mut registry)?;
+    let (plane, chosen, transport, events) = media(&config, left, &store, &certificate, &mut registry)?;
     for (name, descriptor) in [(MEDIA, plane.socket()), (LEDGER, plane.ledger())] {
         if let Err(error) = store.keep(name, descriptor) {
             tracing::warn!(%error, name, "the talk will not outlive a crash");
@@ -101,10 +101,11 @@ async fn serve(config: Config, store: Store, mut inherited: Inherited) -> Result
 fn media(
     config: &Config,
     left: Resumption,
+    store: &Store,
     certificate: &Certificate,
     registry: &mut Registry,
 ) -> Result<(PlaneHandle, Plane, TransportHandle, Events)> {
-    let (plane, outputs, chosen) = plane::start(config, left)?;
+    let (plane, outputs, chosen) = plane::start(config, left, store.is_there())?;
     plane.metrics().register(registry);
     chosen.register(registry);
     let metrics = lianmai_webrtc::Metrics::default();
@@ -203,6 +204,7 @@ fn screen(config: &Config, url: &str, plane: &PlaneHandle, chosen: &Plane) -> St
         format!("UDP {}, offered as {reached}", plane.local_addr()),
     );
     line("plane", chosen.to_string());
+    line("crash", chosen.crash.clone());
     line("mix", mix_line(config));
     if let OriginChoice::Listen(address) = config.origin {
         line("origin", format!("rtmp://{address}/live/ROOM"));

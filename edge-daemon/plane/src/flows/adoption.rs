@@ -33,7 +33,7 @@ impl Flows {
                     self.flows.insert(id, flow);
                 }
                 None => {
-                    tracing::warn!(source = %id.source, ssrc = %id.ssrc, "a stream starts again in the kernel")
+                    tracing::warn!(source = %id.source, ssrc = %id.ssrc, "a stream starts again in the kernel");
                 }
             }
         }

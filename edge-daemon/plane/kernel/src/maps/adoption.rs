@@ -170,15 +170,17 @@ enum Found {
     Memory(Arc<Mapping>, u32),
 }
 
-/// The memory of all rings that were made, by map and number.
-pub(super) type Attic = Arc<Mutex<BTreeMap<(Outer, u32), (Arc<Mapping>, u32)>>>;
+/// The memory of all rings that were made and their lengths, by map and number.
+pub(super) type Attic = Arc<Mutex<Rings>>;
+
+type Rings = BTreeMap<(Outer, u32), (Arc<Mapping>, u32)>;
 
 /// Remembers a slot for the next process.
 pub(super) fn put_away(kept: &Attic, slot: (Outer, u32), what: (Arc<Mapping>, u32)) {
     attic(kept).insert(slot, what);
 }
 
-fn attic(kept: &Attic) -> MutexGuard<'_, BTreeMap<(Outer, u32), (Arc<Mapping>, u32)>> {
+fn attic(kept: &Attic) -> MutexGuard<'_, Rings> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
