@@ -8,6 +8,7 @@ mod edge;
 mod handle;
 mod handover;
 mod http;
+mod keep;
 mod live;
 mod mixers;
 mod plane;
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    if let Some(status) = doctor::asked() {
+    if let Some(status) = doctor::asked().or_else(keep::asked) {
         return status;
     }
     let config = match Config::load() {
@@ -34,6 +35,9 @@ fn main() -> ExitCode {
     if config.check {
         println!("the configuration is good");
         return ExitCode::SUCCESS;
+    }
+    if let Err(error) = keep::end_with_keeper() {
+        return failed(&error);
     }
     keep_privileges_to_ourselves();
     let (store, inherited) = handover::Store::from_env();

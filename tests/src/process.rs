@@ -19,10 +19,15 @@ pub struct Running {
 impl Running {
     /// Starts a program with its output in `log`.
     pub fn start(command: &mut Command, log: &Path) -> Result<Self> {
+        Self::start_with(command, Stdio::null(), log)
+    }
+
+    /// The same with something to read.
+    pub fn start_with(command: &mut Command, input: Stdio, log: &Path) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         let log = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         let child = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()

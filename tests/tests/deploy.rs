@@ -1,8 +1,10 @@
 //! What `deploy/` ships works with the programs that were built.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use lianmai_tests::edge::programs;
 use lianmai_tests::process::output;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -38,6 +40,44 @@ fn systemd_accepts_the_unit() -> Result<()> {
         output(Command::new("systemd-analyze").arg("verify").arg(file))?;
     }
     Ok(())
+}
+
+#[test]
+fn the_unit_has_what_a_daemon_needs_to_leave_things_to_the_next() -> Result<()> {
+    let (_dir, file) = unit()?;
+    let text = std::fs::read_to_string(file)?;
+    for line in [
+        "Type=notify",
+        "NotifyAccess=main",
+        "FileDescriptorStoreMax=8",
+        "Restart=on-failure",
+        "RestartForceExitStatus=75",
+    ] {
+        ensure!(text.lines().any(|one| one == line), "{line} is missing");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_file_system_for_pins_can_be_made_twice_and_belongs_to_the_service() -> Result<()> {
+    let drop_in = std::fs::read_to_string(deploy().join("lianmai-edge.service.d/kernel-plane.conf"))?;
+    let command = drop_in.lines().find_map(|line| {
+        let rest = line.strip_prefix("ExecStartPre=+/bin/sh -c '")?;
+        rest.strip_suffix('\'')
+    });
+    let dir = tempfile::tempdir()?;
+    let made = command
+        .context("no ExecStartPre")?
+        .replace("/run/", &format!("{}/", dir.path().display()));
+    // The service's own directory is there by then, and is its user's: here of somebody with the number 4242.
+    let script = format!(
+        "set -e; cd {}; mkdir lianmai; chown 4242:4242 lianmai; {made}; {made}
+         test $(findmnt -n -o FSTYPE lianmai-bpf | wc -l) = 1
+         setpriv --reuid=4242 --regid=4242 --clear-groups mkdir lianmai-bpf/lianmai",
+        dir.path().display()
+    );
+    std::fs::set_permissions(dir.path(), Permissions::from_mode(0o755))?;
+    output(Command::new("unshare").args(["--mount", "sh", "-c", &script])).map(drop)
 }
 
 #[test]

@@ -63,6 +63,11 @@ const PARTS: &[Part] = &[
         run: || system("doctor"),
     },
     Part {
+        name: "keep",
+        about: "daemons that are killed or replaced, and what the next one finds",
+        run: || system("keep"),
+    },
+    Part {
         name: "protocol",
         about: "kurento-jsonrpc from npm, WHIP, junk, limits",
         run: || system("protocol"),

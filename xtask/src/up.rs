@@ -1,4 +1,4 @@
-//! Builds an edge and becomes it.
+//! Builds an edge and becomes its keeper.
 
 use crate::bpf;
 use crate::run::{cargo, command, root, run, say};
@@ -19,7 +19,15 @@ pub(crate) fn main(options: &Options) -> Result<()> {
     run_for(Purpose::Up, Retry::Never)?;
     say("building the edge and its mixer (the first time takes some minutes)");
     build()?;
-    become_edge(&options.flags)
+    become_edge(&kept(&options.flags))
+}
+
+/// With a parent that starts the daemon again when it crashes, unless what is asked for is not an edge that serves.
+fn kept(flags: &[OsString]) -> Vec<OsString> {
+    let asks = ["doctor", "keep", "--check", "--help", "-h", "--version", "-V"];
+    let is_asked = flags.iter().any(|flag| asks.iter().any(|ask| flag == ask));
+    let keep = (!is_asked).then(|| OsString::from("keep"));
+    keep.into_iter().chain(flags.iter().cloned()).collect()
 }
 
 /// The daemon takes this process's place, so that signals reach it as they are.
@@ -43,4 +51,31 @@ pub(crate) fn build_packages(packages: &[&str]) -> Result<()> {
         cargo.args(["--package", package]);
     }
     run(&mut cargo)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::kept;
+    use std::ffi::OsString;
+
+    fn flags(flags: &[&str]) -> Vec<OsString> {
+        flags.iter().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn an_edge_that_serves_is_kept() {
+        assert_eq!(kept(&flags(&[])), flags(&["keep"]));
+        let given = ["--open", "--http", "0.0.0.0:8443"];
+        assert_eq!(
+            kept(&flags(&given)),
+            flags(&["keep", "--open", "--http", "0.0.0.0:8443"])
+        );
+    }
+
+    #[test]
+    fn one_that_only_says_something_is_not() {
+        for ask in ["--help", "--check", "--version", "keep", "doctor"] {
+            assert_eq!(kept(&flags(&[ask])), flags(&[ask]));
+        }
+    }
 }

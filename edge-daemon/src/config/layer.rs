@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
     name = "lianmai-edge",
     version,
     args_override_self = true,
-    after_help = "`lianmai-edge doctor --help`: whether the kernel plane can run on an interface, and what to change for it"
+    after_help = "`lianmai-edge doctor --help`: whether the kernel plane can run on an interface, and what to change for it\n\
+        `lianmai-edge keep --help`: start the daemon again when it crashes, from what it left"
 )]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct Layer {

@@ -20,7 +20,7 @@ const MAX_TARGETS: usize = 16;
 pub(crate) const DEFAULT_PINS: &str = "/sys/fs/bpf";
 
 /// `dtls` warns of every extension of a ClientHello that it does not use.
-const DEFAULT_LOG: &str = "info,dtls=error";
+pub(crate) const DEFAULT_LOG: &str = "info,dtls=error";
 
 /// Everything the edge was told, with defaults filled in and contradictions refused.
 #[derive(Clone, Debug)]
