@@ -147,8 +147,7 @@ impl FlowLeg {
         self.ring
             .pads()
             .put(source.index, mask, !is_fresh, MAX_PAYLOAD, |pad| {
-                pad.copy_from_slice(source.stream);
-                self.session.apply_key_stream(self.ssrc, leg_index, pad);
+                self.session.cross(self.ssrc, leg_index, source.stream, pad);
             });
     }
 
