@@ -1,7 +1,7 @@
 //! Flows of an earlier process, which the kernel forwards while nobody drives it.
 
 use super::cursor::Cursor;
-use super::depth::Rate;
+use super::depth::{self, Rate};
 use super::fans::{FanLeg, Fans};
 use super::flow::{Flow, State};
 use super::leg::FlowLeg;
@@ -98,6 +98,11 @@ impl Flow {
             tokens,
             highest: plan.highest,
             pace: 0,
+            depth: legs
+                .iter()
+                .map(FlowLeg::depth)
+                .max()
+                .unwrap_or(depth::first(plan.kind)),
             legs,
             fans,
             rate: Rate::new(now, plan.highest),
@@ -109,10 +114,7 @@ impl Flow {
 
 /// The leg of which the kernel has this record.
 fn adopted_leg(id: FlowId, plan: &Plan, record: records::Leg, endpoints: &Endpoints) -> Option<FlowLeg> {
-    let is_it = |link: &Link| {
-        let ring = link.sealer.ring(id.ssrc);
-        ring.is_some_and(|ring| ring.pads().id() == record.pads)
-    };
+    let is_it = |link: &Link| link.sealer.ring(id.ssrc, record.pads).is_some();
     let mut linked = endpoints
         .iter()
         .filter_map(|(leg, endpoint)| Some((*leg, endpoint.link.as_ref()?, endpoint.leg.as_ref()?)));

@@ -10,6 +10,7 @@ mod depth;
 mod fans;
 mod filling;
 mod flow;
+mod lane;
 mod leg;
 mod plan;
 #[cfg(test)]
@@ -226,10 +227,14 @@ impl Flows {
             if flow.is_withdrawn() {
                 continue;
             }
-            if let Some(depth) = flow.advance(now, endpoints) {
+            let Some(depth) = flow.advance(now, endpoints) else {
+                continue;
+            };
+            if !flow.deepen(depth) {
                 self.depths.insert(*id, depth);
                 flow.withdraw(now);
             }
+            self.reviewed_at = None;
         }
     }
 
