@@ -1,5 +1,6 @@
 //! Flows of an earlier process, which the kernel forwards while nobody drives it.
 
+use super::burst::Burst;
 use super::cursor::Cursor;
 use super::depth::{self, Rate};
 use super::fans::{FanLeg, Fans};
@@ -92,6 +93,7 @@ impl Flow {
             track: plan.track,
             session: Rc::clone(&plan.session),
             remote: plan.remote,
+            burst: Burst::new(now, stream.packets()),
             stream,
             table,
             cursor: Cursor::of(tokens.tokens().len(), tokens.tokens().newest()),

@@ -28,7 +28,8 @@ impl Flow {
         for leg in self.legs.iter_mut().filter(|leg| leg.wanted) {
             leg.pass(endpoints, self.highest);
         }
-        self.rate.update(now, self.highest, self.depth)
+        let burst = self.burst.update(now, self.stream.packets(), self.depth);
+        self.rate.update(now, self.highest, self.depth).max(burst)
     }
 
     /// Fills slots: first those that come next, then the others. Each pad takes one off the budget.

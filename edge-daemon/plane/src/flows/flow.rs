@@ -1,5 +1,6 @@
 //! One flow: a stream of a publisher on its way through the kernel.
 
+use super::burst::Burst;
 use super::cursor::Cursor;
 use super::depth::{Rate, tokens_for};
 use super::fans::{FanLeg, Fans};
@@ -38,6 +39,7 @@ pub(crate) struct Flow {
     pub(crate) legs: Vec<FlowLeg>,
     pub(super) fans: Fans,
     pub(super) rate: Rate,
+    pub(super) burst: Burst,
     pub(super) state: State,
     /// Whether the kernel has yet to hear of a leg.
     pub(super) has_news: bool,
@@ -95,6 +97,7 @@ impl Flow {
             legs: Vec::new(),
             fans: Fans::default(),
             rate: Rate::new(now, plan.highest),
+            burst: Burst::new(now, 0),
             state: State::Offered,
             has_news: true,
         };

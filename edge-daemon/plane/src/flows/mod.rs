@@ -4,6 +4,7 @@
 //! packets and legs that the kernel does not serve are the daemon's as ever. Everything here is pure in time.
 
 mod adoption;
+mod burst;
 mod checks;
 mod cursor;
 mod depth;
