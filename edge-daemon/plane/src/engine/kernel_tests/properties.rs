@@ -228,6 +228,10 @@ proptest! {
         steps.iter().for_each(|step| run.step(step));
         run.check(first)?;
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
     /// The same while rings become deeper, with programs that are through within the grace.
     #[test]
