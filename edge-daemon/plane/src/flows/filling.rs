@@ -18,7 +18,9 @@ impl Flow {
     /// Learns how far the stream is. Returns the depth that it needs, if that is more than it has.
     pub(crate) fn advance(&mut self, now: Instant, endpoints: &mut Endpoints) -> Option<u32> {
         let opener = opener_of(endpoints, self.id.source, &self.session)?;
-        let before = std::mem::replace(&mut self.highest, opener.highest(self.id.ssrc)?);
+        // Not only by copies: on a busy machine they wait while the kernel goes on, and pads would run out before they are read.
+        let known = opener.highest(self.id.ssrc)?.max(self.highest);
+        let before = std::mem::replace(&mut self.highest, self.tokens.progress(known));
         self.pace = self.highest.saturating_sub(before);
         for before in self.cursor.pass(self.highest) {
             if self.tokens.retire(before) {

@@ -3,8 +3,11 @@
 //! A slot decides about its index as long as it has it. An index without a slot is the daemon's alone, and its replay
 //! window decides: the window hears of what the kernel used before a slot goes to another index.
 
-use lianmai_kernel::{Claim, Fate, Pads, Tokens};
+use lianmai_kernel::{Claim, Fate, Pads, Slot, Tokens};
 use std::cell::Cell;
+
+/// Packets that may be missing before those that are looked for.
+const MISSING: u64 = 16;
 
 /// The tokens of one stream.
 #[derive(Debug)]
@@ -23,6 +26,19 @@ impl TokenRing {
 
     pub(crate) const fn tokens(&self) -> &Tokens {
         &self.tokens
+    }
+
+    /// How far the stream is, of which it was known that it is so far, by what the kernel took since. The daemon's copies of that may
+    /// still be waiting.
+    pub(crate) fn progress(&self, known: u64) -> u64 {
+        let (mut newest, mut index) = (known, known);
+        while index < newest + MISSING {
+            index += 1;
+            if self.tokens.slot(index) == Slot::Claimed {
+                newest = index;
+            }
+        }
+        newest
     }
 
     /// Takes an index away from the kernel; `false` if that was faster.

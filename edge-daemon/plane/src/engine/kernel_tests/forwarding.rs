@@ -262,6 +262,22 @@ fn a_stream_faster_than_its_rings_gets_deeper_ones_and_loses_nothing() {
     assert_eq!(lab.metrics.left_behind(), 0);
 }
 
+/// Copies that nobody has time to read are no reason for pads to run out.
+#[test]
+fn rings_are_filled_ahead_of_what_the_kernel_took_though_its_copies_wait() {
+    let mut lab = Lab::running(0, &[GCM, GCM]);
+    for _ in 0..200 {
+        (0..10).for_each(|_| lab.send());
+        lab.skip(4 * MS);
+        lab.turn_without_copies();
+    }
+    assert_eq!(lab.metrics.taken(Path::Daemon), 1, "the first packet");
+    lab.pass(10 * MS);
+    for leg in [FIRST, SECOND] {
+        assert_eq!(lab.got(leg), (0..2_001).collect::<Vec<_>>());
+    }
+}
+
 #[test]
 fn a_silent_stream_stays_in_the_kernel() {
     let mut lab = Lab::running(0, &[GCM]);
