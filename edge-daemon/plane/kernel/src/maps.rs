@@ -370,9 +370,9 @@ mod tests {
         let mut maps = maps();
         let mut slots = Vec::new();
         for _ in 0..4 {
-            for len in [1_024, 256] {
+            for (tokens, len) in [(8_192, 1_024), (256, 256)] {
                 let pads: Vec<_> = (0..3).map(|_| maps.pads(len).expect("room")).collect();
-                slots.push((maps.tokens(len).expect("room"), pads));
+                slots.push((maps.tokens(tokens).expect("room"), pads));
             }
         }
         let tables: Vec<_> = (0..4 + 4 * 3)

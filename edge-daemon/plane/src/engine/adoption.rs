@@ -194,15 +194,12 @@ fn resume_stream(
             link.opener.resume(ssrc, page, tokens);
         }
         Kind::Outbound => {
-            let ring = match PadRing::noted(page.notes()) {
-                None => None,
-                Some((ring, delta)) => adopted(ground, |ground| ground.maps().adopt_pads(ring))?
-                    .map(|pads| Rc::new(PadRing::new(pads, delta))),
-            };
-            if ring.is_none() {
-                page.set_notes([0; 3]);
+            let mut rings = Vec::new();
+            for (ring, delta) in PadRing::noted(page.notes()) {
+                let pads = adopted(ground, |ground| ground.maps().adopt_pads(ring))?;
+                rings.extend(pads.map(|pads| Rc::new(PadRing::new(pads, delta))));
             }
-            link.sealer.resume(ssrc, page, ring);
+            link.sealer.resume(ssrc, page, rings);
         }
     }
     Ok(())

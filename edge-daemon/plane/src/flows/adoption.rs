@@ -1,7 +1,8 @@
 //! Flows of an earlier process, which the kernel forwards while nobody drives it.
 
+use super::burst::Burst;
 use super::cursor::Cursor;
-use super::depth::Rate;
+use super::depth::{self, Rate};
 use super::fans::{FanLeg, Fans};
 use super::flow::{Flow, State};
 use super::leg::FlowLeg;
@@ -92,12 +93,18 @@ impl Flow {
             track: plan.track,
             session: Rc::clone(&plan.session),
             remote: plan.remote,
+            burst: Burst::new(now, stream.packets()),
             stream,
             table,
             cursor: Cursor::of(tokens.tokens().len(), tokens.tokens().newest()),
             tokens,
             highest: plan.highest,
             pace: 0,
+            depth: legs
+                .iter()
+                .map(FlowLeg::depth)
+                .max()
+                .unwrap_or(depth::first(plan.kind)),
             legs,
             fans,
             rate: Rate::new(now, plan.highest),
@@ -109,10 +116,7 @@ impl Flow {
 
 /// The leg of which the kernel has this record.
 fn adopted_leg(id: FlowId, plan: &Plan, record: records::Leg, endpoints: &Endpoints) -> Option<FlowLeg> {
-    let is_it = |link: &Link| {
-        let ring = link.sealer.ring(id.ssrc);
-        ring.is_some_and(|ring| ring.pads().id() == record.pads)
-    };
+    let is_it = |link: &Link| link.sealer.ring(id.ssrc, record.pads).is_some();
     let mut linked = endpoints
         .iter()
         .filter_map(|(leg, endpoint)| Some((*leg, endpoint.link.as_ref()?, endpoint.leg.as_ref()?)));

@@ -72,6 +72,11 @@ impl Fans {
         }
     }
 
+    /// Whether the kernel can be sent to other legs at once.
+    pub(crate) const fn are_settled(&self) -> bool {
+        self.before.is_none()
+    }
+
     /// Forgets the earlier fan once no packet of it can be under way: a grace after the change, with all copies since
     /// taken.
     pub(crate) fn settle(&mut self, drained_at: Option<Instant>) {

@@ -33,8 +33,10 @@ enum Rtcp {
 
 struct Outbound {
     window: RtpWindow,
-    /// What the kernel may seal.
+    /// What the kernel may seal ...
     ring: Option<Rc<PadRing>>,
+    /// ... and while one ring takes over from another, by that one too.
+    beside: Option<Rc<PadRing>>,
     page: Rc<Record>,
 }
 
@@ -59,12 +61,15 @@ impl Sealer {
         })
     }
 
-    /// Goes on with what an earlier process left of an SSRC.
-    pub(crate) fn resume(&mut self, ssrc: Ssrc, page: Record, ring: Option<Rc<PadRing>>) {
+    /// Goes on with what an earlier process left of an SSRC: at most two rings.
+    pub(crate) fn resume(&mut self, ssrc: Ssrc, page: Record, rings: impl IntoIterator<Item = Rc<PadRing>>) {
+        let mut rings = rings.into_iter();
         let stream = Outbound {
-            ring,
+            ring: rings.next(),
+            beside: rings.next(),
             ..Outbound::new(Rc::new(page))
         };
+        stream.note();
         self.streams.insert(ssrc, stream);
     }
 
@@ -155,37 +160,55 @@ impl Sealer {
         let Some(stream) = self.stream(ssrc).filter(|stream| stream.ring.is_none()) else {
             return false;
         };
-        stream.page.set_notes(ring.notes());
         stream.ring = Some(Rc::clone(ring));
+        stream.note();
+        true
+    }
+
+    /// From now on the kernel may seal packets of this SSRC by this ring instead of the one that it has; whoever shares it sees to
+    /// it that no packet goes to both. What is sealed here is claimed in both. Says whether it may.
+    pub(crate) fn share_beside(&mut self, ssrc: Ssrc, ring: &Rc<PadRing>) -> bool {
+        let Some(stream) = self.stream(ssrc) else {
+            return false;
+        };
+        if stream.ring.is_none() || stream.beside.is_some() {
+            return false;
+        }
+        stream.beside = Some(Rc::clone(ring));
+        stream.note();
         true
     }
 
     /// Whether the kernel may seal packets of this SSRC by some ring.
     pub(crate) fn is_shared(&self, ssrc: Ssrc) -> bool {
-        self.ring(ssrc).is_some()
+        self.streams
+            .get(&ssrc)
+            .is_some_and(|stream| stream.ring.is_some())
     }
 
-    /// By which ring the kernel may seal packets of this SSRC.
-    pub(crate) fn ring(&self, ssrc: Ssrc) -> Option<&Rc<PadRing>> {
-        self.streams.get(&ssrc)?.ring.as_ref()
+    /// The ring with this number, if the kernel may seal packets of this SSRC by it.
+    pub(crate) fn ring(&self, ssrc: Ssrc, number: u32) -> Option<&Rc<PadRing>> {
+        let mut rings = self.streams.get(&ssrc)?.rings();
+        rings.find(|ring| ring.pads().id() == number)
     }
 
     /// All of them.
     pub(crate) fn rings(&self) -> impl Iterator<Item = (Ssrc, &Rc<PadRing>)> {
-        self.streams
-            .iter()
-            .filter_map(|(&ssrc, stream)| Some((ssrc, stream.ring.as_ref()?)))
+        let streams = self.streams.iter();
+        streams.flat_map(|(&ssrc, stream)| stream.rings().map(move |ring| (ssrc, ring)))
     }
 
     /// The kernel is done with this ring.
     pub(crate) fn unshare(&mut self, ssrc: Ssrc, ring: &Rc<PadRing>) {
-        let stream = self.streams.get_mut(&ssrc);
-        if let Some(stream) =
-            stream.filter(|stream| stream.ring.as_ref().is_some_and(|own| Rc::ptr_eq(own, ring)))
-        {
-            stream.page.set_notes([0; 3]);
-            stream.ring = None;
+        let Some(stream) = self.streams.get_mut(&ssrc) else {
+            return;
+        };
+        let is_it = |own: &mut Rc<PadRing>| Rc::ptr_eq(own, ring);
+        stream.beside.take_if(is_it);
+        if stream.ring.take_if(is_it).is_some() {
+            stream.ring = stream.beside.take();
         }
+        stream.note();
     }
 
     /// What is known of an SSRC; none while the ledger has no room for another one.
@@ -205,13 +228,27 @@ impl Outbound {
         Self {
             window: rtp_window(&page),
             ring: None,
+            beside: None,
             page,
         }
     }
 
+    fn rings(&self) -> impl Iterator<Item = &Rc<PadRing>> {
+        self.ring.iter().chain(&self.beside)
+    }
+
+    /// For the next process, which may begin at any moment: a ring that stays is noted all the time.
+    fn note(&self) {
+        let notes = PadRing::notes(self.ring.as_deref(), self.beside.as_deref());
+        let [ring, _, beside] = notes;
+        if ring == 0 || self.page.notes()[0] == 0 {
+            self.page.set_notes(notes);
+        } else {
+            self.page.renote(ring, beside);
+        }
+    }
+
     fn claim(&mut self, index: u64) -> bool {
-        self.window.is_fresh(index)
-            && self.ring.as_ref().is_none_or(|ring| ring.claim(index))
-            && self.window.claim(index)
+        self.window.is_fresh(index) && self.rings().all(|ring| ring.claim(index)) && self.window.claim(index)
     }
 }

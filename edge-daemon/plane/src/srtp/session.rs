@@ -38,6 +38,8 @@ const SALT_LEN: usize = 12;
 const TAG_COUNTER: u32 = 1;
 const STREAM_COUNTER: u32 = 2;
 
+type KeyStream<'k> = StreamCipherCoreWrapper<CtrCore<&'k Aes128, Ctr32BE>>;
+
 /// The keys of one direction of one peer.
 pub(crate) struct SessionKey {
     block: Aes128,
@@ -99,9 +101,20 @@ impl SessionKey {
 
     /// XORs the key stream of this packet into `bytes`.
     pub(crate) fn apply_key_stream(&self, ssrc: Ssrc, index: u64, bytes: &mut [u8]) {
+        self.key_stream(ssrc, index).apply_keystream(bytes);
+    }
+
+    /// Writes `bytes` XOR the key stream of this packet, without a look at what stood in `crossed`, which is as long.
+    pub(crate) fn cross(&self, ssrc: Ssrc, index: u64, bytes: &[u8], crossed: &mut [u8]) {
+        self.key_stream(ssrc, index)
+            .apply_keystream_b2b(bytes, crossed)
+            .expect("both are as long as a pad");
+    }
+
+    fn key_stream(&self, ssrc: Ssrc, index: u64) -> KeyStream<'_> {
         let iv = self.counter_block(ssrc, index, STREAM_COUNTER);
         let core = CtrCore::<_, Ctr32BE>::inner_iv_init(&self.block, &iv.into());
-        StreamCipherCoreWrapper::from_core(core).apply_keystream(bytes);
+        StreamCipherCoreWrapper::from_core(core)
     }
 
     /// Opens a packet whose header has this length.

@@ -396,6 +396,31 @@ fn the_kernel_has_one_ring_of_an_ssrc_at_a_time() {
     assert!(sealer.share(SSRC, &other));
 }
 
+#[test]
+fn while_one_ring_takes_over_from_another_an_index_is_claimed_in_both() {
+    let (mut sealer, ring) = shared_sealer();
+    let (mask, pads) = ([0; 16], Maps::in_memory().expect("memory").pads(8).expect("room"));
+    let beside = Rc::new(ring.beside(pads));
+    (65_637..65_641).for_each(|index| assert!(beside.pads().put(index, mask, false, 8, |_| {})));
+    assert!(sealer.share_beside(SSRC, &beside) && !sealer.share_beside(SSRC, &beside));
+    let by_kernel = |ring: &PadRing, index| ring.pads().seal_like_the_kernel(index, 5, Sealed::default());
+    assert_eq!(by_kernel(&ring, 65_637), Claim::Granted);
+    assert_eq!(by_kernel(&beside, 65_638), Claim::Granted);
+    assert!(try_seal(&mut sealer, 101).is_err() && try_seal(&mut sealer, 102).is_err());
+    assert!(try_seal(&mut sealer, 103).is_ok());
+    for ring in [&ring, &beside] {
+        assert_eq!(by_kernel(ring, 65_639), Claim::AlreadyClaimed);
+    }
+    sealer.unshare(SSRC, &ring);
+    assert_eq!(
+        sealer
+            .rings()
+            .map(|(_, ring)| ring.pads().id())
+            .collect::<Vec<_>>(),
+        [beside.pads().id()]
+    );
+}
+
 /// RFC 3711 §3.3.1: a receiver that joins late starts at the rollover counter 0, wherever the publisher is.
 #[test]
 fn a_leg_has_the_rollover_counter_of_its_own_first_packet() {

@@ -156,6 +156,9 @@ fn rfc_7714_in_parts() {
     let mut payload = packet[12..].to_vec();
     session.apply_key_stream(SSRC, INDEX, &mut payload);
     assert_eq!(payload, sealed[12..sealed.len() - 16]);
+    let mut crossed = vec![0xa5; payload.len()];
+    session.cross(SSRC, INDEX, &packet[12..], &mut crossed);
+    assert_eq!(crossed, payload);
     let mut table = Box::new(Table::EMPTY);
     table.fill(session.hash_subkey());
     let mut hash = Ghash::new(&table);

@@ -148,6 +148,13 @@ impl Record {
         self.word(Field::First).store(first, Release);
     }
 
+    /// Changes the first and the third while the second stays. Whoever reads in between finds the first as it is now, and the third
+    /// as it was.
+    pub fn renote(&self, first: u64, third: u64) {
+        self.word(Field::First).store(first, Release);
+        self.word(Field::Third).store(third, Release);
+    }
+
     fn bit_word(&self, window: Window, word: usize) -> &AtomicU64 {
         let (first, len) = match window {
             Window::Rtp => (Field::Rtp, RTP_WORDS),

@@ -1,6 +1,6 @@
 //! Processes that are killed at any moment, and what the next one makes of what is left.
 
-use super::properties::{Run, Step, number, steps};
+use super::properties::{Run, Step, number, steps, steps_with_deeper_rings};
 use crate::command::Event;
 use crate::engine::lab::{GCM, HOST, Lab, SHA1};
 use lianmai_webrtc::EndpointId;
@@ -111,5 +111,35 @@ proptest! {
             prop_assert_eq!(run.lab.got(leg).len(), afterwards, "{}", leg);
         }
         prop_assert!(run.lab.engine.snapshot().endpoint(HOST).is_some());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+
+    /// The same while one ring takes over from another, with programs that are through within the grace: the next process ends the
+    /// one that the kernel does not use.
+    #[test]
+    fn wherever_the_process_dies_while_rings_become_deeper_nothing_is_sealed_twice(
+        first in prop_oneof![Just(0u16), Just(65_500)],
+        lives in prop::collection::vec(steps_with_deeper_rings(), 1..4),
+        afterwards in 1..40usize,
+    ) {
+        let mut run = Run::with_legs(first, &[GCM, GCM]);
+        for steps in &lives {
+            for step in steps {
+                run.keep_to_the_grace();
+                run.step(step);
+            }
+            run.lab.deepen();
+            run.lab.turn();
+            run.lab.crash();
+        }
+        run.finish();
+        let _ = LEGS.map(|leg| run.lab.got(leg));
+        run.lab.stream(afterwards, MS);
+        for leg in LEGS {
+            prop_assert_eq!(run.lab.got(leg).len(), afterwards, "{}", leg);
+        }
     }
 }

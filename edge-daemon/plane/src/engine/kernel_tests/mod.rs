@@ -2,6 +2,7 @@
 
 mod changes;
 mod crashes;
+mod deepening;
 mod forwarding;
 mod properties;
 mod races;

@@ -357,6 +357,14 @@ impl Lab {
         self.engine.flows.stats(HOST, Ssrc(VIDEO))
     }
 
+    /// Twice the slots for the host's video, if it is in the kernel.
+    pub(crate) fn deepen(&mut self) {
+        if self.flow().is_some() {
+            let (source, ssrc) = (HOST, Ssrc(VIDEO));
+            self.engine.flows.deepen(FlowId { source, ssrc });
+        }
+    }
+
     fn view(&self, source: EndpointId) -> Option<View> {
         self.engine.flows.view(FlowId {
             source,
