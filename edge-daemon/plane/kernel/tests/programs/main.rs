@@ -2,6 +2,7 @@
 //! and every packet that leaves is opened by it.
 
 mod cost;
+mod floor;
 mod forgeries;
 mod keys;
 mod packets;
