@@ -90,35 +90,36 @@ impl ByHand {
 
     /// A frame arrives.
     pub fn ingress(&mut self, frame: &[u8]) -> Run {
-        self.run(INGRESS, &Run::of_frame(frame))
+        run(&self.object, INGRESS, &Run::of_frame(frame))
     }
 
     /// A copy of a frame that `ingress` let through leaves.
     pub fn egress(&mut self, accepted: &Run) -> Run {
-        self.run(EGRESS_BY_HAND, accepted)
+        run(&self.object, EGRESS_BY_HAND, accepted)
     }
+}
 
-    fn run(&mut self, name: &str, input: &Run) -> Run {
-        let program = self.object.program(name).expect("loaded");
-        let program: &Xdp = program.try_into().expect("an XDP program");
-        let mut out = vec![0; ROOM];
-        let context = context(input.metadata_len, input.bytes.len());
-        let mut context_out = context;
-        let options = TestRunOptions {
-            data_in: Some(&input.bytes),
-            data_out: Some(&mut out),
-            ctx_in: Some(&context),
-            ctx_out: Some(&mut context_out),
-            ..TestRunOptions::new()
-        };
-        let result = program.test_run(options).expect("the kernel runs it");
-        out.truncate(result.data_size_out as usize);
-        Run {
-            action: result.return_value,
-            duration: result.duration,
-            metadata_len: data_at(&context_out),
-            bytes: out,
-        }
+/// Has a program work on a frame.
+pub(crate) fn run(object: &Ebpf, name: &str, input: &Run) -> Run {
+    let program = object.program(name).expect("loaded");
+    let program: &Xdp = program.try_into().expect("an XDP program");
+    let mut out = vec![0; ROOM];
+    let context = context(input.metadata_len, input.bytes.len());
+    let mut context_out = context;
+    let options = TestRunOptions {
+        data_in: Some(&input.bytes),
+        data_out: Some(&mut out),
+        ctx_in: Some(&context),
+        ctx_out: Some(&mut context_out),
+        ..TestRunOptions::new()
+    };
+    let result = program.test_run(options).expect("the kernel runs it");
+    out.truncate(result.data_size_out as usize);
+    Run {
+        action: result.return_value,
+        duration: result.duration,
+        metadata_len: data_at(&context_out),
+        bytes: out,
     }
 }
 

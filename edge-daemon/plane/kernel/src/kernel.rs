@@ -330,7 +330,7 @@ fn link(ingress: &ProgramFd, next_hops: &NextHops, pins: Option<&Pins>) -> Resul
 
 /// By a link and in native mode or not at all. In generic mode the copies of a frame share their bytes, so that what is written
 /// for one leg would show in the others.
-fn attach(ingress: &ProgramFd, next_hops: &NextHops) -> Result<OwnedFd, Unavailable> {
+pub(crate) fn attach(ingress: &ProgramFd, next_hops: &NextHops) -> Result<OwnedFd, Unavailable> {
     let interface = next_hops.interface_name().to_owned();
     sys::attach_xdp(ingress.as_fd(), next_hops.interface_index()).map_err(|source| {
         if is(&source, Errno::EBUSY) || is(&source, Errno::EEXIST) {

@@ -14,6 +14,7 @@
 
 mod by_hand;
 mod copies;
+mod floor;
 mod ids;
 mod installer;
 mod kernel;
@@ -37,6 +38,7 @@ mod unavailable;
 
 pub use by_hand::{ByHand, Run};
 pub use copies::Copies;
+pub use floor::{Floor, FloorByHand, is_built as floor_is_built};
 pub use kernel::{Config, Kernel, Outliving, ProgramInfo};
 pub use ledger::{BadLedger, Kind, Ledger, Left, Owner, RTCP_WORDS, RTP_WORDS, Record, Window};
 pub use maps::{Bound, Maps, NoRoom, NotAdopted};

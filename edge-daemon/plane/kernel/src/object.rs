@@ -27,6 +27,15 @@ pub(crate) fn built_in() -> Result<&'static [u8], Unavailable> {
     Ok(object)
 }
 
+/// That of the benchmark.
+pub(crate) fn floor() -> Result<&'static [u8], Unavailable> {
+    let object = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/lianmai-floor"));
+    if object.is_empty() {
+        return Err(Unavailable::NotBuilt);
+    }
+    Ok(object)
+}
+
 /// What the maps in a map of maps look like. The kernel takes only such as were declared.
 #[derive(Debug)]
 pub(crate) struct Shape {
