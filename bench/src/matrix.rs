@@ -6,6 +6,9 @@ use crate::scenario::Scenario;
 /// The fan of the figures that are compared: a room of four.
 pub(crate) const LEGS_OF_FOUR: usize = 3;
 
+/// The widest fan of one stream.
+const MOST_LEGS: usize = 15;
+
 /// A scenario and what is measured in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Group {
@@ -29,7 +32,8 @@ pub(crate) fn groups(options: &Options) -> Vec<Group> {
     let fans = fans.map(|scenario| Group {
         scenario,
         busy: options.full || scenario.legs == LEGS_OF_FOUR,
-        rate: true,
+        // Fans between say nothing that these two ends do not.
+        rate: options.full || scenario.legs == LEGS_OF_FOUR || scenario.legs == MOST_LEGS,
     });
     let payloads = if options.full { options.payload.len() } else { 1 };
     let rooms = options.payload.iter().take(payloads).flat_map(|payload| {
@@ -63,6 +67,27 @@ mod tests {
             .filter(|group| group.scenario.payload == 120)
             .collect();
         assert_eq!((groups.len(), audio.len(), audio[0].scenario.legs), (8, 1, 3));
+    }
+
+    #[test]
+    fn rates_are_searched_for_at_both_ends_only() {
+        let groups = groups(&options(&[]));
+        let rates: Vec<_> = groups
+            .iter()
+            .filter(|group| group.rate)
+            .map(|group| (group.scenario.legs, group.scenario.payload))
+            .collect();
+        assert_eq!(rates, [(3, 1150), (15, 1150), (3, 120)]);
+    }
+
+    #[test]
+    fn every_latency_rests_on_twenty_thousand_packets() {
+        let options = options(&[]);
+        for group in groups(&options) {
+            let time = options.latency_time(group.scenario);
+            let packets = time.measured * options.pace * group.scenario.legs as f64;
+            assert!(packets >= 19_999.0, "{}: {packets}", group.scenario);
+        }
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use crate::load::packets::{MAX_PAYLOAD, MIN_PAYLOAD};
 use crate::load::trial::Time;
 use crate::measure::rate::Effort;
-use crate::processor::{self, Processors};
+use crate::processor::Processors;
+use crate::scenario::Scenario;
 use crate::system::System;
 use crate::wire::Steering;
 use clap::{Args, Parser, Subcommand};
@@ -22,7 +23,7 @@ pub(crate) struct Arguments {
 #[derive(Subcommand)]
 pub(crate) enum Task {
     /// Measure the fan-out of one publisher to many receivers
-    Fanout(Options),
+    Fanout(Box<Options>),
     /// Keep one processor busy until it is ended
     #[command(hide = true)]
     Busy,
@@ -63,9 +64,15 @@ pub(crate) struct Options {
     /// Leg-packets a second while the processor time of one is measured
     #[arg(long, default_value_t = 20_000.0, value_parser = positive)]
     pub(crate) cost_rate: f64,
-    /// Processes that compute beside the server, for latency under load, with 3 legs [default: twice the processors]
-    #[arg(long)]
-    pub(crate) busy: Option<usize>,
+    /// Processes that compute beside the server, for latency under load, with 3 legs
+    #[arg(long, default_value_t = 4)]
+    pub(crate) busy: usize,
+    /// How often each kernel program is run on a batch of packets by itself; 0 for not at all
+    #[arg(long, default_value_t = 200)]
+    pub(crate) batches: usize,
+    /// Leg-packets that a measurement of latency rests on at least, however long that takes
+    #[arg(long, default_value_t = 20_000)]
+    pub(crate) least_packets: usize,
     /// The server's processor
     #[arg(long, default_value_t = 0)]
     pub(crate) server_cpu: usize,
@@ -89,6 +96,8 @@ impl Options {
             self.rooms = Vec::new();
             self.seconds = self.seconds.min(0.6);
             self.warm_up = self.warm_up.min(0.25);
+            self.batches = self.batches.min(20);
+            self.least_packets = 0;
         }
         self.legs.retain(|legs| *legs > 0);
         self.rooms.retain(|rooms| *rooms > 0);
@@ -102,14 +111,19 @@ impl Options {
         }
     }
 
-    pub(crate) fn busy_processes(&self) -> usize {
-        self.busy.unwrap_or(2 * processor::count())
-    }
-
-    /// Of one measurement of latency or cost.
+    /// Of one measurement of cost.
     pub(crate) fn time(&self) -> Time {
         Time {
             measured: self.seconds,
+            warm_up: self.warm_up,
+        }
+    }
+
+    /// Of one measurement of latency: until there are enough leg-packets for the rarest percentile.
+    pub(crate) fn latency_time(&self, scenario: Scenario) -> Time {
+        let each_second = self.pace * scenario.legs as f64;
+        Time {
+            measured: self.seconds.max(self.least_packets as f64 / each_second),
             warm_up: self.warm_up,
         }
     }

@@ -58,6 +58,11 @@ impl Processors {
             .map(drop)
     }
 
+    /// Brings the calling thread to the server's processor.
+    pub(crate) fn take_servers(self) -> Result<()> {
+        pin(self.server)
+    }
+
     /// A command that runs on the server's processor alone.
     pub(crate) fn server_command(self, program: &str) -> Command {
         let mut command = Command::new("taskset");

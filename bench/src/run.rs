@@ -4,8 +4,9 @@ use crate::load::outcome::Outcome;
 use crate::matrix::{Group, groups};
 use crate::measure::busy::Busy;
 use crate::measure::cost::Cost;
+use crate::measure::programs::Programs;
 use crate::measure::rate::Rate;
-use crate::measure::{cost, latency, rate};
+use crate::measure::{cost, latency, programs, rate};
 use crate::options::Options;
 use crate::processor::{self, Processors, Role};
 use crate::report;
@@ -55,6 +56,8 @@ pub(crate) struct Cell {
 pub(crate) struct Results {
     pub(crate) machine: Machine,
     pub(crate) cells: Vec<Cell>,
+    /// Of the kernel programs by themselves.
+    pub(crate) programs: Programs,
     /// What was asked for and not measured, and why.
     pub(crate) missing: Vec<String>,
 }
@@ -69,6 +72,7 @@ pub(crate) fn fanout(options: &Options) -> Result<()> {
     let mut results = Results {
         machine: Machine::describe(options)?,
         cells: Vec::new(),
+        programs: Programs::default(),
         missing: Vec::new(),
     };
     let systems = available(options, &mut results.missing);
@@ -86,9 +90,16 @@ pub(crate) fn fanout(options: &Options) -> Result<()> {
         processors,
         count,
     };
+    if options.batches > 0 {
+        eprintln!("bench: the programs by themselves");
+        match programs::measure(processors, options.batches) {
+            Ok(programs) => results.programs = programs,
+            Err(error) => results.missing.push(format!("programs by themselves: {error:#}")),
+        }
+    }
     for group in groups(options) {
         for repeat in 0..options.repeats {
-            for system in &systems {
+            for system in systems.iter().filter(|system| system.suits(group.scenario)) {
                 let known = known_rate(&results.cells, *system, group.scenario);
                 eprintln!(
                     "bench: {}, {}, turn {}",
@@ -159,20 +170,21 @@ impl Bench<'_> {
         group: Group,
         repeat: usize,
         known: Option<f64>,
-        session: &mut Session,
+        session: &mut Session<'_>,
     ) -> Result<Cell> {
         let (options, scenario) = (self.options, group.scenario);
         let mut calibration = vec![self.processors.calibrate()?];
         let mut latencies = Vec::new();
         let load = &mut session.load;
         if scenario.is_fan() {
-            let idle = latency::measure(load, scenario, options.pace, options.time())?;
+            let idle = latency::measure(load, scenario, options.pace, options.latency_time(scenario))?;
             latencies.push((Condition::Idle, idle));
             calibration.push(self.processors.calibrate()?);
         }
         if group.busy {
-            let busy = Busy::start(options.busy_processes(), self.count)?;
-            let outcome = latency::measure(load, scenario, options.pace, options.time())?;
+            let busy = Busy::start(options.busy, self.count)?;
+            let time = options.latency_time(scenario);
+            let outcome = latency::measure(load, scenario, options.pace, time)?;
             latencies.push((Condition::Busy, outcome));
             drop(busy);
             calibration.push(self.processors.calibrate()?);

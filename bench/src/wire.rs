@@ -23,8 +23,10 @@ use std::thread;
 pub(crate) const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 78, 0, 1));
 /// The server's interface.
 pub(crate) const SERVER_DEVICE: &str = "srv0";
+/// The co-hosts' interface.
+const HOSTS_DEVICE: &str = "hst0";
 /// Where all hosts are; their ports differ.
-const HOSTS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 78, 0, 2));
+pub(crate) const HOSTS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 78, 0, 2));
 /// So that what is lost was lost by the server.
 const SOCKET_BUFFER: usize = 32 << 20;
 
@@ -47,6 +49,15 @@ pub(crate) enum Steering {
     Inline,
 }
 
+/// Who computes the checksum of what a co-host sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Checksums {
+    /// Its stack, before the packet leaves.
+    Stack,
+    /// The packet stays in this machine.
+    Nobody,
+}
+
 impl Wire {
     /// Builds it and moves the calling thread to the server's end.
     pub(crate) fn build(steering: Steering, processors: Processors) -> Result<Self> {
@@ -56,7 +67,7 @@ impl Wire {
             Namespace::new("hosts")?,
         );
         connect(&server, SERVER_DEVICE, SERVER, &wire, "s0")?;
-        connect(&hosts, "hst0", HOSTS, &wire, "h0")?;
+        connect(&hosts, HOSTS_DEVICE, HOSTS, &wire, "h0")?;
         pass_on(&wire, "s0", "h0")?;
         pass_on(&wire, "h0", "s0")?;
         match steering {
@@ -80,6 +91,21 @@ impl Wire {
             (0..count).map(|_| socket()).collect()
         });
         made.join().expect("making sockets does not panic")
+    }
+
+    /// Has the co-hosts' device leave checksums to their stack, or not: a veth passes packets on without, which nothing
+    /// notices that makes its own, or that has the kernel look at what it receives.
+    pub(crate) fn set_host_checksums(&self, by: Checksums) -> Result<()> {
+        let offload = match by {
+            Checksums::Stack => "off",
+            Checksums::Nobody => "on",
+        };
+        output(
+            self.hosts
+                .command("ethtool")
+                .args(["-K", HOSTS_DEVICE, "tx", offload]),
+        )
+        .map(drop)
     }
 
     /// What `ip` says of both ends, for the report.

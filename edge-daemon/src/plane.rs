@@ -2,12 +2,15 @@
 
 use crate::config::{Config, PlaneChoice};
 use anyhow::{Context, Result, anyhow};
-use lianmai_plane::{Outputs, PlaneConfig, PlaneError, PlaneHandle, spawn_kernel, spawn_userspace};
+use lianmai_kernel::Unavailable;
+use lianmai_plane::{
+    Outputs, PlaneConfig, PlaneError, PlaneHandle, Resumption, spawn_kernel, spawn_userspace,
+};
 use nix::ifaddrs::getifaddrs;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use std::fmt;
-use std::net::{IpAddr, UdpSocket};
+use std::net::IpAddr;
 
 /// What was taken, as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +19,8 @@ pub(crate) struct Plane {
     pub(crate) interface: Option<String>,
     /// Why this one, in one line.
     pub(crate) reason: String,
+    /// What a crash of the daemon does to the talk, in one line.
+    pub(crate) crash: String,
 }
 
 impl Plane {
@@ -48,52 +53,82 @@ impl fmt::Display for Plane {
     }
 }
 
-/// Starts the plane that was asked for, or the one that can be had; at the socket that the daemon before this one left, if
-/// that is where it is to be.
-pub(crate) fn start(config: &Config, left: Option<UdpSocket>) -> Result<(PlaneHandle, Outputs, Plane)> {
+/// Starts the plane that was asked for, or the one that can be had, from what the daemon before this one left. `is_kept` says
+/// whether anybody keeps things for the one after it.
+pub(crate) fn start(
+    config: &Config,
+    left: Resumption,
+    is_kept: bool,
+) -> Result<(PlaneHandle, Outputs, Plane)> {
     let mut settings = PlaneConfig::new(config.media);
-    settings.socket = left;
+    settings.resumption = left;
+    settings.pins = is_kept.then(|| config.pins.clone());
+    let (handle, outputs, mut plane) = choose(config, &mut settings)?;
+    if !is_kept {
+        plane.crash =
+            "ends the talk: start the edge by `lianmai-edge keep` or as a systemd service".to_owned();
+    }
+    Ok((handle, outputs, plane))
+}
+
+fn choose(config: &Config, settings: &mut PlaneConfig) -> Result<(PlaneHandle, Outputs, Plane)> {
     let interface = interface(config);
     match (config.plane, interface) {
-        (PlaneChoice::Userspace, _) => userspace(&settings, "asked for".to_owned()),
+        (PlaneChoice::Userspace, _) => userspace(settings, "asked for".to_owned()),
         (PlaneChoice::Kernel, None) => Err(anyhow!(
             "plane: which interface? {} belongs to none alone; name it with --interface",
             config.media.ip()
         )),
-        (PlaneChoice::Kernel, Some(interface)) => {
-            let (handle, outputs) = spawn_kernel(&settings, &interface).context("plane")?;
-            Ok((handle, outputs, kernel(interface, "asked for")))
-        }
-        (PlaneChoice::Auto, None) => userspace(&settings, "auto: no interface was named".to_owned()),
+        (PlaneChoice::Kernel, Some(interface)) => kernel(settings, interface, "asked for").context("plane"),
+        (PlaneChoice::Auto, None) => userspace(settings, "auto: no interface was named".to_owned()),
         (PlaneChoice::Auto, Some(interface)) if is_loopback(config) => {
             let reason = format!("auto: media stay on this machine, by {interface}");
-            userspace(&settings, reason)
+            userspace(settings, reason)
         }
-        (PlaneChoice::Auto, Some(interface)) => match spawn_kernel(&settings, &interface) {
-            Ok((handle, outputs)) => Ok((handle, outputs, kernel(interface, "auto"))),
-            Err(PlaneError::Kernel { reason, .. }) => {
+        (PlaneChoice::Auto, Some(interface)) => match kernel(settings, interface, "auto") {
+            Ok(started) => Ok(started),
+            Err(PlaneError::Kernel { interface, reason }) => {
                 tracing::warn!(interface, %reason, "there is no kernel plane");
-                userspace(&settings, format!("auto: {}", first_line(&reason.to_string())))
+                userspace(settings, format!("auto: {}", first_line(&reason.to_string())))
             }
             Err(error) => Err(error).context("media"),
         },
     }
 }
 
-fn userspace(settings: &PlaneConfig, reason: String) -> Result<(PlaneHandle, Outputs, Plane)> {
+fn userspace(settings: &mut PlaneConfig, reason: String) -> Result<(PlaneHandle, Outputs, Plane)> {
     let (handle, outputs) = spawn_userspace(settings).context("media")?;
     let plane = Plane {
         interface: None,
         reason,
+        crash: "the talk goes on when the daemon is back".to_owned(),
     };
     Ok((handle, outputs, plane))
 }
 
-fn kernel(interface: String, reason: &str) -> Plane {
-    Plane {
+/// Without a place for pins there is a kernel plane all the same.
+fn kernel(
+    settings: &mut PlaneConfig,
+    interface: String,
+    reason: &str,
+) -> Result<(PlaneHandle, Outputs, Plane), PlaneError> {
+    let mut crash = "the talk goes on: the kernel forwards while no daemon runs".to_owned();
+    let mut started = spawn_kernel(settings, &interface);
+    if let Err(PlaneError::Kernel { reason, .. }) = &started
+        && let Unavailable::NotPinned(reason) = &**reason
+    {
+        tracing::warn!(interface, %reason, "a crash of the daemon ends the talk");
+        crash = format!("ends the talk: {reason}");
+        settings.pins = None;
+        started = spawn_kernel(settings, &interface);
+    }
+    let (handle, outputs) = started?;
+    let plane = Plane {
         interface: Some(interface),
         reason: reason.to_owned(),
-    }
+        crash,
+    };
+    Ok((handle, outputs, plane))
 }
 
 /// The one that was named, or the one that has the address of the media port.
@@ -120,7 +155,7 @@ fn first_line(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Plane, first_line, start};
+    use super::{Plane, Resumption, first_line, start};
     use crate::config::{Config, Layer};
     use clap::Parser;
     use prometheus_client::encoding::text::encode;
@@ -133,13 +168,14 @@ mod tests {
     }
 
     fn started(arguments: &[&str]) -> Plane {
-        let (handle, _outputs, plane) = start(&config(arguments), None).expect("a plane");
+        let (handle, _outputs, plane) =
+            start(&config(arguments), Resumption::default(), false).expect("a plane");
         handle.shutdown();
         plane
     }
 
     fn refusal(arguments: &[&str]) -> String {
-        let error = start(&config(arguments), None).expect_err("must be refused");
+        let error = start(&config(arguments), Resumption::default(), false).expect_err("must be refused");
         format!("{error:#}")
     }
 
@@ -208,6 +244,7 @@ mod tests {
         let plane = Plane {
             interface: Some("eth0".to_owned()),
             reason: "auto".to_owned(),
+            crash: String::new(),
         };
         plane.register(&mut registry);
         let mut text = String::new();

@@ -10,17 +10,19 @@ use crate::plane::{self, Plane};
 use crate::signals;
 use anyhow::{Context, Result};
 use lianmai_origin::{Origin, OriginConfig};
-use lianmai_plane::PlaneHandle;
+use lianmai_plane::{PlaneHandle, Resumption};
 use lianmai_rtmp::RtmpUrl;
-use lianmai_webrtc::{Certificate, EndpointId, Transport, TransportHandle};
+use lianmai_webrtc::{Certificate, Transport, TransportHandle};
 use prometheus_client::registry::Registry;
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 /// The name that the media socket is kept under.
 const MEDIA: &str = "media";
+
+/// That of the ledger of used packet indices.
+const LEDGER: &str = "ledger";
 
 /// Runs an edge until it is told to end, from what the daemon before it left.
 pub(crate) fn run(config: Config, store: Store, inherited: Inherited) -> Result<()> {
@@ -37,13 +39,23 @@ async fn serve(config: Config, store: Store, mut inherited: Inherited) -> Result
     let mut registry = Registry::with_prefix("lianmai");
     let (archive, earlier) = handover::resume(&store, &mut inherited);
     let certificate = certificate(earlier.as_ref())?;
-    let socket = inherited.take(MEDIA).map(UdpSocket::from);
-    let (plane, chosen, transport, events) =
-        media(&config, socket, &certificate, earlier.as_ref(), &mut registry)?;
-    // At once: what comes for an address that the plane does not know is dropped.
-    let lost = earlier.as_ref().map(|earlier| adopt(&plane, earlier));
-    if let Err(error) = store.keep(MEDIA, plane.socket()) {
-        tracing::warn!(%error, "the media socket will not outlive a crash");
+    let left = Resumption {
+        socket: inherited.take(MEDIA).map(UdpSocket::from),
+        ledger: inherited.take(LEDGER),
+        commands: earlier.as_ref().map(Snapshot::commands).unwrap_or_default(),
+    };
+    let (plane, chosen, transport, events) = media(
+        &config,
+        left,
+        &store,
+        &certificate,
+        earlier.as_ref(),
+        &mut registry,
+    )?;
+    for (name, descriptor) in [(MEDIA, plane.socket()), (LEDGER, plane.ledger())] {
+        if let Err(error) = store.keep(name, descriptor) {
+            tracing::warn!(%error, name, "the talk will not outlive a crash");
+        }
     }
     inherited.forget_rest(&store);
     let (origin, live) = origin(&config, &mut registry).await?;
@@ -71,7 +83,6 @@ async fn serve(config: Config, store: Store, mut inherited: Inherited) -> Result
             "going on as the last process left it"
         );
         edge.restore(earlier, seed()?);
-        edge.lost_at_restart(&lost.unwrap_or_default());
     }
     if let Some(archive) = archive {
         let metrics = SaveMetrics::new(&mut registry);
@@ -108,18 +119,6 @@ async fn serve(config: Config, store: Store, mut inherited: Inherited) -> Result
     Ok(())
 }
 
-/// Has the plane forward what the last process forwarded; returns the PeerConnections with which it cannot go on.
-fn adopt(plane: &PlaneHandle, earlier: &Snapshot) -> BTreeSet<EndpointId> {
-    let mut lost = BTreeSet::new();
-    for (endpoint, command) in earlier.commands() {
-        if let Err(error) = plane.apply(command) {
-            tracing::error!(%error, %endpoint, "the plane was not told");
-            lost.insert(endpoint);
-        }
-    }
-    lost
-}
-
 /// The one that answers to offers have named, or a new one.
 fn certificate(earlier: Option<&Snapshot>) -> Result<Certificate> {
     let certificate = match earlier {
@@ -142,12 +141,13 @@ fn self_signed(config: &Config, earlier: Option<&Snapshot>) -> Result<Option<Sel
 
 fn media(
     config: &Config,
-    socket: Option<UdpSocket>,
+    left: Resumption,
+    store: &Store,
     certificate: &Certificate,
     earlier: Option<&Snapshot>,
     registry: &mut Registry,
 ) -> Result<(PlaneHandle, Plane, TransportHandle, Events)> {
-    let (plane, outputs, chosen) = plane::start(config, socket)?;
+    let (plane, outputs, chosen) = plane::start(config, left, store.is_there())?;
     plane.metrics().register(registry);
     chosen.register(registry);
     let metrics = lianmai_webrtc::Metrics::default();
@@ -252,6 +252,7 @@ fn screen(config: &Config, url: &str, plane: &PlaneHandle, chosen: &Plane) -> St
         format!("UDP {}, offered as {reached}", plane.local_addr()),
     );
     line("plane", chosen.to_string());
+    line("crash", chosen.crash.clone());
     line("mix", mix_line(config));
     if let OriginChoice::Listen(address) = config.origin {
         line("origin", format!("rtmp://{address}/live/ROOM"));

@@ -5,10 +5,12 @@ use crate::toolchain::Toolchain;
 use anyhow::{Context, Result};
 use std::path::Path;
 
-/// What the daemon is built with, below `target/`.
-const OBJECT: &str = "target/bpf/lianmai-xdp";
+/// Where objects lie that are built into other programs.
+const FOLDER: &str = "target/bpf";
+/// What the daemon is built with, and what the benchmark is built with beside it.
+const OBJECTS: [&str; 2] = ["lianmai-xdp", "lianmai-floor"];
 
-/// Builds the object; the error says why it cannot be.
+/// Builds the objects; the error says why they cannot be.
 pub(crate) fn build() -> Result<()> {
     let toolchain = Toolchain::find().context(
         "the kernel programs cannot be built here; `cargo xtask setup` installs what that takes, as root",
@@ -30,22 +32,28 @@ pub(crate) fn build() -> Result<()> {
         .arg("--target-dir")
         .arg(&build_dir)
         .current_dir(root()))?;
-    let built = build_dir.join("bpfel-unknown-none/release/lianmai-xdp");
-    let replaced = replace(&built, &root().join(OBJECT))?;
-    say(&format!(
-        "{OBJECT} is {}",
-        if replaced { "new" } else { "as it was" }
-    ));
+    for object in OBJECTS {
+        let built = build_dir.join("bpfel-unknown-none/release").join(object);
+        let place = Path::new(FOLDER).join(object);
+        let state = if replace(&built, &root().join(&place))? {
+            "new"
+        } else {
+            "as it was"
+        };
+        say(&format!("{} is {state}", place.display()));
+    }
     Ok(())
 }
 
-/// Builds the object where that is possible. Elsewhere the daemon is built without it, and runs in userspace: an object
+/// Builds the objects where that is possible. Elsewhere the daemon is built without them, and runs in userspace: an object
 /// that was built from other sources would speak of other records than the daemon.
 pub(crate) fn build_or_do_without() -> Result<()> {
     if Toolchain::find().is_ok() {
         return build();
     }
-    remove(&root().join(OBJECT))
+    OBJECTS
+        .iter()
+        .try_for_each(|object| remove(&root().join(FOLDER).join(object)))
 }
 
 /// The programs' own workspace.

@@ -42,8 +42,8 @@ pub(crate) struct Connected {
     pub(crate) ssrc: u32,
     /// `None` where the server has no crypto.
     pub(crate) keys: Option<Keys>,
-    /// A STUN check that the server answers at any time.
-    check: Vec<u8>,
+    /// A STUN check that the server answers at any time; `None` where nobody would.
+    check: Option<Vec<u8>>,
 }
 
 impl Local {
@@ -61,10 +61,22 @@ impl Local {
 }
 
 impl Connected {
+    /// One that needs no server's consent and has no keys: its packets go in the clear.
+    pub(crate) fn in_the_clear(local: Local) -> Self {
+        Self {
+            socket: local.socket,
+            ssrc: local.ssrc,
+            keys: None,
+            check: None,
+        }
+    }
+
     /// Renews the consent (RFC 7675).
     pub(crate) fn keep_alive(&self) {
-        // A check that is lost is followed by the next.
-        let _ = self.socket.send(&self.check);
+        if let Some(check) = &self.check {
+            // A check that is lost is followed by the next.
+            let _ = self.socket.send(check);
+        }
     }
 }
 
@@ -128,7 +140,7 @@ async fn connect(local: Local, remote: sdp::Remote, identity: &Identity) -> Resu
         socket: duplicate(&socket)?,
         ssrc: local.ssrc,
         keys: Some(keys),
-        check: agent.check()?,
+        check: Some(agent.check()?),
     })
 }
 

@@ -3,7 +3,6 @@
 use super::packets::index_of;
 use super::receiver::Received;
 use crate::host::Connected;
-use crate::host::dtls::Keys;
 use anyhow::{Context, Result, bail};
 use webrtc_srtp::context::Context as SrtpContext;
 
@@ -18,14 +17,26 @@ pub(crate) struct Leg {
 }
 
 impl Leg {
+    /// One who takes nothing but what is sealed.
     pub(crate) fn new(peer: Connected, publisher: usize) -> Result<Self> {
-        let opener = peer.keys.as_ref().map(Keys::opener).transpose()?;
+        let keys = peer.keys.as_ref().context("a handshake gave no keys")?;
+        let opener = Some(keys.opener()?);
         Ok(Self {
             peer,
             publisher,
             opener,
             offset: None,
         })
+    }
+
+    /// One who takes packets as they are, for a system without crypto.
+    pub(crate) fn in_the_clear(peer: Connected, publisher: usize) -> Self {
+        Self {
+            peer,
+            publisher,
+            opener: None,
+            offset: None,
+        }
     }
 
     /// The low 16 bits of the index of the packet with this sequence number; `None` before a packet was opened.

@@ -1,7 +1,8 @@
-//! The three measurements, and what disturbs them.
+//! The measurements, and what disturbs them.
 
 pub(crate) mod busy;
 pub(crate) mod cost;
 pub(crate) mod latency;
+pub(crate) mod programs;
 pub(crate) mod rate;
 pub(crate) mod usage;

@@ -1,15 +1,23 @@
 //! Everything that was measured, for programs.
 
+use super::ratios::Ratio;
 use super::summary::Times;
 use crate::run::{Cell, Results};
 use anyhow::Result;
 use serde_json::{Value, json};
 
-pub(crate) fn render(results: &Results) -> Result<String> {
+pub(crate) fn render(results: &Results, ratios: &[Ratio]) -> Result<String> {
     let document = json!({
         "unit": "nanoseconds",
         "machine": results.machine,
         "missing": results.missing,
+        "programs": results.programs,
+        "ratios": ratios.iter().map(|ratio| json!({
+            "figure": ratio.figure,
+            "asked": ratio.asked.to_string(),
+            "seen": ratio.seen,
+            "verdict": ratio.verdict(),
+        })).collect::<Vec<_>>(),
         "cells": results.cells.iter().map(cell).collect::<Vec<_>>(),
     });
     Ok(serde_json::to_string_pretty(&document)? + "\n")

@@ -21,6 +21,7 @@ pub(crate) struct Machine {
     pub(crate) revision: Option<String>,
     pub(crate) pace: f64,
     pub(crate) seconds: f64,
+    pub(crate) least_packets: usize,
     pub(crate) warm_up: f64,
     pub(crate) cost_rate: f64,
     pub(crate) busy_processes: usize,
@@ -46,9 +47,10 @@ impl Machine {
             revision: revision(),
             pace: options.pace,
             seconds: options.seconds,
+            least_packets: options.least_packets,
             warm_up: options.warm_up,
             cost_rate: options.cost_rate,
-            busy_processes: options.busy_processes(),
+            busy_processes: options.busy,
             server_cpu: options.server_cpu,
             hosts_cpu: options.hosts_cpu,
             wire: format!("{:?}", options.wire).to_lowercase(),
@@ -70,10 +72,11 @@ impl Machine {
                 self.janus.as_deref().unwrap_or("not installed")
             ),
             format!(
-                "latency at {} packets/s for {} s after {} s; load is {} computing processes; cost at {} leg-packets/s; \
+                "latency at {} packets/s for at least {} s and {} leg-packets after {} s; load is {} computing processes; cost at {} leg-packets/s; \
                  server on processor {}, co-hosts on {}; wire {}; {} turns",
                 self.pace,
                 self.seconds,
+                self.least_packets,
                 self.warm_up,
                 self.busy_processes,
                 self.cost_rate,

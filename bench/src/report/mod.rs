@@ -26,7 +26,11 @@ pub(crate) fn write(options: &Options, results: &Results) -> Result<()> {
         )?;
     }
     plot::write_all(out, &summary.latencies)?;
-    save(out, "results.json", &json::render(results)?)?;
+    save(
+        out,
+        "results.json",
+        &json::render(results, &ratios::ratios(results, &summary))?,
+    )?;
     save(
         out,
         "results.md",

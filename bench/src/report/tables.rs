@@ -1,9 +1,10 @@
 //! The tables of a run.
 
-use super::ratios::ratios;
+use super::ratios::{Ratio, ratios};
 use super::summary::{CostLine, Latency, RateLine, Summary, Times};
 use super::table::{Form, Table};
 use crate::measure::cost::Cost;
+use crate::measure::programs::Programs;
 use crate::run::{Cell, Results};
 
 pub(crate) fn render(results: &Results, summary: &Summary, form: Form) -> String {
@@ -18,7 +19,14 @@ pub(crate) fn render(results: &Results, summary: &Summary, form: Form) -> String
             rates(&summary.rates),
         ),
         ("Processor time in ns for each leg-packet", costs(&summary.costs)),
-        ("What is asked of the kernel plane", ratios(summary)),
+        (
+            "The kernel programs alone, in ns for each packet: by batches, of which each counts by its median",
+            programs(&results.programs),
+        ),
+        (
+            "What is asked of the kernel plane",
+            asked(&ratios(results, summary)),
+        ),
         ("How steady the machine was", noise(&results.cells)),
     ];
     for (title, table) in sections.iter().filter(|(_, table)| !table.is_empty()) {
@@ -118,6 +126,47 @@ fn costs(lines: &[CostLine]) -> Table {
             turns(|turn| turn.processor),
             turns(|turn| turn.process),
             remark,
+        ]);
+    }
+    table
+}
+
+fn programs(programs: &Programs) -> Table {
+    let mut table = Table::new(&[
+        "program",
+        "payload",
+        "keys",
+        "least",
+        "median",
+        "p90",
+        "batches",
+        "loop, slowest",
+    ]);
+    let fastest = programs.calibration.iter().copied().fold(f64::INFINITY, f64::min);
+    let slowest = programs.calibration.iter().copied().fold(0.0, f64::max);
+    for line in &programs.costs {
+        table.row([
+            line.program.name().to_owned(),
+            format!("{} B", line.payload),
+            line.keys.to_string(),
+            line.least.to_string(),
+            line.median.to_string(),
+            line.p90.to_string(),
+            format!("{} of {}", line.batches, line.batch),
+            format!("{:.2}", slowest / fastest),
+        ]);
+    }
+    table
+}
+
+fn asked(ratios: &[Ratio]) -> Table {
+    let mut table = Table::new(&["figure", "asked", "seen", "verdict"]);
+    for ratio in ratios {
+        table.row([
+            ratio.figure.clone(),
+            ratio.asked.to_string(),
+            ratio.seen.map_or_else(String::new, |seen| format!("{seen:.3}")),
+            ratio.verdict().to_owned(),
         ]);
     }
     table

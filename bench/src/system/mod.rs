@@ -64,11 +64,17 @@ struct Stream {
 }
 
 /// A server with all its co-hosts, ready to be measured. Dropping it ends the server.
-pub(crate) struct Session {
+pub(crate) struct Session<'a> {
     pub(crate) load: Load,
     /// What SRTP profile the server chose; nothing where there is no crypto.
     pub(crate) profile: Option<&'static str>,
-    server: Box<dyn Server>,
+    running: Running<'a>,
+}
+
+enum Running<'a> {
+    Server(Box<dyn Server>),
+    /// It has no process, and nothing to say.
+    Floor(#[expect(dead_code, reason = "held until it is to stop")] floor::Floor<'a>),
 }
 
 impl System {
@@ -93,25 +99,29 @@ impl System {
         }
     }
 
-    fn start(self, processors: Processors, scenario: Scenario) -> Result<Box<dyn Server>> {
-        Ok(match self {
-            Self::Kernel => Box::new(edge::Edge::start("kernel", processors)?),
-            Self::Userspace => Box::new(edge::Edge::start("userspace", processors)?),
-            Self::Floor => floor::start()?,
-            Self::Janus => Box::new(janus::Janus::start(processors, scenario)?),
-        })
+    /// Whether it can do this at all: the floor knows one fan only.
+    pub(crate) const fn suits(self, scenario: Scenario) -> bool {
+        match self {
+            Self::Kernel | Self::Userspace | Self::Janus => true,
+            Self::Floor => scenario.is_fan(),
+        }
     }
 }
 
-impl Session {
+impl<'a> Session<'a> {
     /// Starts the server and brings everybody in.
     pub(crate) fn open(
         system: System,
         scenario: Scenario,
-        wire: &Wire,
+        wire: &'a Wire,
         processors: Processors,
     ) -> Result<Self> {
-        let server = system.start(processors, scenario)?;
+        let server: Box<dyn Server> = match system {
+            System::Kernel => Box::new(edge::Edge::start("kernel", processors)?),
+            System::Userspace => Box::new(edge::Edge::start("userspace", processors)?),
+            System::Floor => return Self::floor(scenario, wire, processors),
+            System::Janus => Box::new(janus::Janus::start(processors, scenario)?),
+        };
         let mut entering = Entering {
             server,
             connector: Connector::new()?,
@@ -126,13 +136,34 @@ impl Session {
                 .and_then(|leg| leg.peer.keys.as_ref())
                 .map(Keys::profile_name),
             load,
-            server: entering.server,
+            running: Running::Server(entering.server),
+        })
+    }
+
+    /// The one system whose packets go in the clear.
+    fn floor(scenario: Scenario, wire: &'a Wire, processors: Processors) -> Result<Self> {
+        let (floor, publisher, legs) = floor::Floor::start(scenario, wire)?;
+        let mut load = Load {
+            publishers: vec![Publisher::new(publisher, scenario.media())?],
+            legs: legs.into_iter().map(|leg| Leg::in_the_clear(leg, 0)).collect(),
+            processors,
+            meter: Meter::new(processors, None)?,
+            tally: None,
+        };
+        load.until_up(scenario.payload, UP)?;
+        Ok(Self {
+            load,
+            profile: None,
+            running: Running::Floor(floor),
         })
     }
 
     /// What the server printed, for when something fails.
     pub(crate) fn log(&self) -> String {
-        self.server.log()
+        match &self.running {
+            Running::Server(server) => server.log(),
+            Running::Floor(_) => String::new(),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ pub mod ghash;
 mod ids;
 pub mod keyframe;
 mod packet;
+pub mod plain;
 pub mod records;
 mod rewrite;
 pub mod seal;

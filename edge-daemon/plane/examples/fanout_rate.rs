@@ -53,7 +53,7 @@ fn measure(
     time: Duration,
     pace: Option<Duration>,
 ) -> Result<(), Box<dyn Error>> {
-    let (plane, _outputs) = spawn_userspace(&PlaneConfig::new("127.0.0.1:0".parse()?))?;
+    let (plane, _outputs) = spawn_userspace(&mut PlaneConfig::new("127.0.0.1:0".parse()?))?;
     let publisher = UdpSocket::bind("127.0.0.1:0")?;
     let remote = Validated::vouched_by_test(publisher.local_addr()?);
     plane.apply(Command::Connect {

@@ -1,24 +1,26 @@
 //! Takes the kernel programs into the crate: the object that `LIANMAI_XDP_OBJECT` names, or the one that `cargo xtask setup`
-//! built. Without either the crate is built without programs, and says so when they are to be loaded.
+//! built. Without either the crate is built without programs, and says so when they are to be loaded. The same goes for those of
+//! the benchmark, which no daemon links.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 fn main() {
     println!("cargo::rerun-if-env-changed=LIANMAI_XDP_OBJECT");
-    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo says where")).join("lianmai-xdp");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo says where"));
     match env::var_os("LIANMAI_XDP_OBJECT") {
-        Some(path) => take(Path::new(&path), &out),
-        None => take_built(&out),
+        Some(path) => take(Path::new(&path), &out.join("lianmai-xdp")),
+        None => take_built(&out, "lianmai-xdp"),
     }
+    take_built(&out, "lianmai-floor");
 }
 
-fn take_built(out: &Path) {
+fn take_built(out: &Path, name: &str) {
     let crate_dir = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo says where"));
     let folder = crate_dir.join("../../../target/bpf");
-    let object = folder.join("lianmai-xdp");
+    let object = folder.join(name);
     if object.exists() {
-        take(&object, out);
+        take(&object, &out.join(name));
         return;
     }
     // A path that does not exist would have cargo build this crate anew each time; a folder is looked into for what appears.
@@ -26,7 +28,7 @@ fn take_built(out: &Path) {
     if fs::create_dir_all(&folder).is_ok() {
         println!("cargo::rerun-if-changed={}", folder.display());
     }
-    fs::write(out, []).expect("an empty file in OUT_DIR");
+    fs::write(out.join(name), []).expect("an empty file in OUT_DIR");
 }
 
 fn take(object: &Path, out: &Path) {

@@ -19,6 +19,16 @@ pub enum Command {
         /// Keys of both directions.
         keys: SrtpKeys,
     },
+    /// The same for keys that an earlier process used: what it left in the ledger and in the kernel goes on. Only before the
+    /// first packet (see [`crate::Start`]).
+    Resume {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// Where its packets come from and go to.
+        remote: Validated<SocketAddr>,
+        /// Keys of both directions.
+        keys: SrtpKeys,
+    },
     /// ICE moved the endpoint to another validated address; keys, counters and histories stay.
     Move {
         /// The endpoint.
@@ -73,6 +83,11 @@ pub enum Command {
 pub enum Event {
     /// The first packet of this endpoint was opened.
     MediaStarted {
+        /// The endpoint.
+        endpoint: EndpointId,
+    },
+    /// What was left of this endpoint is not enough to go on with its keys; it must connect again.
+    NotResumed {
         /// The endpoint.
         endpoint: EndpointId,
     },

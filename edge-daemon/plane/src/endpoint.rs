@@ -5,8 +5,8 @@ use crate::metrics::{DropReason, Metrics, PacketKind};
 use crate::outbox::{Outbox, Outgoing};
 use crate::snapshot::EndpointStats;
 use crate::source::Source;
-use crate::srtp::{BadKeys, Opener, Sealer, SessionKey};
-use lianmai_kernel::{Maps, NoRoom, TableSlot};
+use crate::srtp::{BadKeys, Book, Opener, Sealer, SessionKey};
+use lianmai_kernel::{Kind, Ledger, Maps, NoRoom, PeerSlot, Record, TableSlot};
 use lianmai_webrtc::{EndpointId, SrtpKeys};
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
@@ -34,6 +34,27 @@ pub(crate) struct Link {
     /// What the kernel hashes with, while some flow needs it.
     inbound_table: Weak<TableSlot>,
     outbound_table: Weak<TableSlot>,
+    page: LinkPage,
+}
+
+/// What the ledger says of a link besides its streams: where the kernel has what belongs to the keys.
+pub(crate) struct LinkPage(Record);
+
+/// The words of a [`LinkPage`], each one more than a number; zero is none.
+#[derive(Clone, Copy)]
+pub(crate) enum Noted {
+    Peer = 0,
+    InboundTable = 1,
+    OutboundTable = 2,
+}
+
+/// Why an endpoint stays without media.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoLink {
+    #[error(transparent)]
+    Keys(#[from] BadKeys),
+    #[error("the ledger of used packet indices is full")]
+    LedgerFull,
 }
 
 /// What an authentic packet tells about its endpoint.
@@ -45,9 +66,42 @@ pub(crate) enum Heard {
     Quiet,
 }
 
+impl LinkPage {
+    pub(crate) fn get(&self, what: Noted) -> Option<u32> {
+        let word = self.0.notes()[what as usize];
+        u32::try_from(word.checked_sub(1)?).ok()
+    }
+
+    fn set(&self, what: Noted, number: u32) {
+        let mut notes = self.0.notes();
+        notes[what as usize] = u64::from(number) + 1;
+        self.0.set_notes(notes);
+    }
+}
+
 impl Link {
-    pub(crate) fn new(remote: SocketAddr, keys: &SrtpKeys) -> Result<Self, BadKeys> {
-        let (opener, sealer) = (Opener::new(keys)?, Sealer::new(keys)?);
+    /// A link whose keys nobody has used.
+    pub(crate) fn new(
+        id: EndpointId,
+        remote: SocketAddr,
+        keys: &SrtpKeys,
+        ledger: &Ledger,
+    ) -> Result<Self, NoLink> {
+        let book = Book::new(ledger, id, keys);
+        let page = ledger
+            .record(Kind::Link, book.owner(), 0)
+            .ok_or(NoLink::LedgerFull)?;
+        Self::with_page(remote, keys, book, page)
+    }
+
+    /// A link whose streams are recorded in the book.
+    pub(crate) fn with_page(
+        remote: SocketAddr,
+        keys: &SrtpKeys,
+        book: Book,
+        page: Record,
+    ) -> Result<Self, NoLink> {
+        let (opener, sealer) = (Opener::new(keys, book.clone())?, Sealer::new(keys, book)?);
         Ok(Self {
             remote,
             keys: keys.clone(),
@@ -55,7 +109,17 @@ impl Link {
             sealer,
             inbound_table: Weak::new(),
             outbound_table: Weak::new(),
+            page: LinkPage(page),
         })
+    }
+
+    pub(crate) const fn page(&self) -> &LinkPage {
+        &self.page
+    }
+
+    /// The kernel numbers packets to this link with this counter.
+    pub(crate) fn note_peer(&self, peer: &PeerSlot) {
+        self.page.set(Noted::Peer, peer.id());
     }
 
     pub(crate) fn has_keys(&self, keys: &SrtpKeys) -> bool {
@@ -68,7 +132,9 @@ impl Link {
         session: &SessionKey,
         maps: &mut Maps,
     ) -> Result<Rc<TableSlot>, NoRoom> {
-        shared_table(&mut self.inbound_table, session, maps)
+        let table = shared_table(&mut self.inbound_table, session, maps)?;
+        self.page.set(Noted::InboundTable, table.id());
+        Ok(table)
     }
 
     pub(crate) fn outbound_table(
@@ -76,7 +142,33 @@ impl Link {
         session: &SessionKey,
         maps: &mut Maps,
     ) -> Result<Rc<TableSlot>, NoRoom> {
-        shared_table(&mut self.outbound_table, session, maps)
+        let table = shared_table(&mut self.outbound_table, session, maps)?;
+        self.page.set(Noted::OutboundTable, table.id());
+        Ok(table)
+    }
+
+    /// The tables that the kernel has of these keys, as an earlier process noted it: held by the caller until flows hold them.
+    pub(crate) fn adopt_tables(&mut self, maps: &mut Maps) -> Vec<Rc<TableSlot>> {
+        let places = [
+            (Noted::InboundTable, &mut self.inbound_table),
+            (Noted::OutboundTable, &mut self.outbound_table),
+        ];
+        let page = &self.page;
+        let adopted = places.into_iter().filter_map(|(what, place)| {
+            let table = Rc::new(maps.adopt_table(page.get(what)?).ok()?);
+            *place = Rc::downgrade(&table);
+            Some(table)
+        });
+        adopted.collect()
+    }
+
+    /// That of either direction, while somebody holds it.
+    pub(crate) fn table(&self, what: Noted) -> Option<Rc<TableSlot>> {
+        match what {
+            Noted::InboundTable => self.inbound_table.upgrade(),
+            Noted::OutboundTable => self.outbound_table.upgrade(),
+            Noted::Peer => None,
+        }
     }
 
     /// Seals an RTCP datagram and queues it.

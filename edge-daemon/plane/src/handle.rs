@@ -7,12 +7,13 @@ use crate::metrics::Metrics;
 use crate::snapshot::Snapshot;
 use crate::socket::{self, MediaSender};
 use crossbeam_channel::{Sender, TrySendError, bounded};
-use lianmai_kernel::{Config as KernelConfig, Kernel, Unavailable};
+use lianmai_kernel::{Config as KernelConfig, Kernel, Ledger, Outliving, Unavailable};
 use lianmai_webrtc::Datagram;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use tokio::sync::{mpsc, oneshot};
@@ -31,10 +32,23 @@ const EVENTS: usize = 1_024;
 pub struct PlaneConfig {
     /// The one UDP port.
     pub bind: SocketAddr,
-    /// A socket that is bound already, with what arrived at it: used instead of binding if it is at [`bind`](Self::bind).
-    pub socket: Option<UdpSocket>,
     /// Bytes of the socket's receive and send buffers, each; the kernel may grant less.
     pub socket_buffer: usize,
+    /// A BPF file system in which programs and maps outlive the process, if they should.
+    pub pins: Option<PathBuf>,
+    /// What an earlier process left. It is taken out by the plane that starts.
+    pub resumption: Resumption,
+}
+
+/// What is left of a plane whose process was killed.
+#[derive(Debug, Default)]
+pub struct Resumption {
+    /// Its socket ([`PlaneHandle::socket`]) with what arrived at it: used instead of binding if it is at [`PlaneConfig::bind`].
+    pub socket: Option<UdpSocket>,
+    /// Its ledger ([`PlaneHandle::ledger`]).
+    pub ledger: Option<OwnedFd>,
+    /// What it was told, as far as that still holds, with [`Command::Resume`] for [`Command::Connect`].
+    pub commands: Vec<Command>,
 }
 
 impl PlaneConfig {
@@ -43,8 +57,13 @@ impl PlaneConfig {
     pub const fn new(bind: SocketAddr) -> Self {
         Self {
             bind,
-            socket: None,
             socket_buffer: 8 << 20,
+            pins: None,
+            resumption: Resumption {
+                socket: None,
+                ledger: None,
+                commands: Vec::new(),
+            },
         }
     }
 }
@@ -97,6 +116,7 @@ pub enum PlaneError {
 pub(crate) enum Input {
     Command(Command),
     Snapshot(oneshot::Sender<Snapshot>),
+    Abandon,
 }
 
 /// Drives a plane. Clones drive the same one; when the last is dropped, the plane ends.
@@ -112,24 +132,26 @@ struct Inner {
     thread: Mutex<Option<JoinHandle<()>>>,
     metrics: Metrics,
     local: SocketAddr,
+    ledger: OwnedFd,
     sender: MediaSender,
     interface: Option<String>,
 }
 
 /// Binds the port and starts the userspace plane on a thread of its own.
-pub fn spawn_userspace(config: &PlaneConfig) -> Result<(PlaneHandle, Outputs), PlaneError> {
+pub fn spawn_userspace(config: &mut PlaneConfig) -> Result<(PlaneHandle, Outputs), PlaneError> {
     spawn(config, None)
 }
 
 /// The same with streams forwarded by the kernel, as far as they come in and leave by this interface.
-pub fn spawn_kernel(config: &PlaneConfig, interface: &str) -> Result<(PlaneHandle, Outputs), PlaneError> {
+pub fn spawn_kernel(config: &mut PlaneConfig, interface: &str) -> Result<(PlaneHandle, Outputs), PlaneError> {
     spawn(config, Some(interface.to_owned()))
 }
 
-fn load(interface: &str, local: SocketAddr) -> Result<KernelSide, PlaneError> {
+fn load(interface: &str, local: SocketAddr, outliving: Outliving) -> Result<KernelSide, PlaneError> {
     let config = KernelConfig {
         interface: interface.to_owned(),
         media_port: local.port(),
+        outliving,
     };
     let kernel = Kernel::load(&config).map_err(|reason| PlaneError::Kernel {
         interface: interface.to_owned(),
@@ -141,17 +163,29 @@ fn load(interface: &str, local: SocketAddr) -> Result<KernelSide, PlaneError> {
     Ok(KernelSide::new(kernel, local)?)
 }
 
-fn spawn(config: &PlaneConfig, interface: Option<String>) -> Result<(PlaneHandle, Outputs), PlaneError> {
-    let bound = match config
-        .socket
-        .as_ref()
-        .filter(|kept| socket::is_at(kept, config.bind))
-    {
-        Some(kept) => kept
-            .try_clone()
-            .and_then(|kept| socket::prepared(kept, config.socket_buffer)),
+/// The ledger of an earlier process, if it left a good one; whether it did, and the file.
+fn ledger(left: Option<&OwnedFd>) -> io::Result<(Ledger, bool, OwnedFd)> {
+    if let Some(file) = left {
+        match Ledger::adopt(file) {
+            Ok(ledger) => return Ok((ledger, true, file.try_clone()?)),
+            Err(error) => tracing::error!(%error, "everybody must connect again"),
+        }
+    }
+    let (ledger, file) = Ledger::create()?;
+    Ok((ledger, false, file))
+}
+
+/// The socket of an earlier process, or a new one.
+fn bound(config: &PlaneConfig) -> io::Result<UdpSocket> {
+    let left = config.resumption.socket.as_ref();
+    match left.filter(|left| socket::is_at(left, config.bind)) {
+        Some(left) => socket::prepared(left.try_clone()?, config.socket_buffer),
         None => socket::bind(config.bind, config.socket_buffer),
-    };
+    }
+}
+
+fn spawn(config: &mut PlaneConfig, interface: Option<String>) -> Result<(PlaneHandle, Outputs), PlaneError> {
+    let bound = bound(config);
     let socket = bound.map_err(|source| PlaneError::Bind {
         address: config.bind,
         source,
@@ -160,9 +194,15 @@ fn spawn(config: &PlaneConfig, interface: Option<String>) -> Result<(PlaneHandle
     let sender = MediaSender::new(socket.try_clone()?)?;
     let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
     let wake = Arc::new(wake.map_err(io::Error::from)?);
+    let (ledger, is_resumed, ledger_file) = ledger(config.resumption.ledger.as_ref())?;
+    let outliving = match &config.pins {
+        None => Outliving::No,
+        Some(root) if is_resumed => Outliving::Adopted(root.clone()),
+        Some(root) => Outliving::Pinned(root.clone()),
+    };
     let kernel = interface
         .as_deref()
-        .map(|interface| load(interface, local))
+        .map(|interface| load(interface, local, outliving))
         .transpose()?;
     let (inputs, commands) = bounded(COMMANDS);
     let (datagrams_in, datagrams) = mpsc::channel(DATAGRAMS);
@@ -176,6 +216,8 @@ fn spawn(config: &PlaneConfig, interface: Option<String>) -> Result<(PlaneHandle
         datagrams: datagrams_in,
         events: events_in,
         metrics: metrics.clone(),
+        ledger,
+        resumed: std::mem::take(&mut config.resumption).commands,
         kernel,
     };
     let thread = Builder::new()
@@ -188,6 +230,7 @@ fn spawn(config: &PlaneConfig, interface: Option<String>) -> Result<(PlaneHandle
         thread,
         metrics,
         local,
+        ledger: ledger_file,
         sender: sender.clone(),
         interface,
     });
@@ -226,6 +269,12 @@ impl PlaneHandle {
         self.inner.local
     }
 
+    /// The ledger of used packet indices, to be kept for a plane after this one.
+    #[must_use]
+    pub fn ledger(&self) -> BorrowedFd<'_> {
+        self.inner.ledger.as_fd()
+    }
+
     /// The socket of the media port, to be kept for a plane after this one.
     #[must_use]
     pub fn socket(&self) -> BorrowedFd<'_> {
@@ -236,6 +285,14 @@ impl PlaneHandle {
     #[must_use]
     pub fn interface(&self) -> Option<&str> {
         self.inner.interface.as_deref()
+    }
+
+    /// Ends the plane as the end of a killed process would: nothing is withdrawn, and what is pinned goes on. For tests of what
+    /// comes after.
+    pub fn abandon(&self) {
+        // A plane that has ended already cannot be abandoned.
+        let _ = self.inner.send(Input::Abandon);
+        self.inner.end();
     }
 
     /// Ends the plane after the commands before this call, and waits for its thread.

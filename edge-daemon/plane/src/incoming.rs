@@ -2,7 +2,7 @@
 
 use crate::history::History;
 use crate::metrics::DropReason;
-use crate::replay::ReplayWindow;
+use crate::replay::{Own, ReplayWindow};
 use crate::rtx;
 use crate::snapshot::TrackStats;
 use bytes::Bytes;
@@ -16,7 +16,7 @@ pub(crate) struct Incoming {
     pub(crate) track: Track,
     /// The SSRC that it was last heard under.
     pub(crate) media: Option<Ssrc>,
-    seen: ReplayWindow<16>,
+    seen: ReplayWindow<Own<16>>,
     history: History,
     packets: u64,
     bytes: u64,

@@ -10,8 +10,8 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-/// Copies that are taken before anything else has its turn.
-const COPIES_A_TURN: usize = 256;
+/// Copies that are taken before anything else has its turn: a third of those that the ring buffer holds.
+const COPIES_A_TURN: usize = 1_024;
 
 /// How often it is asked whether routes or neighbours changed.
 const NEWS_INTERVAL: Duration = Duration::from_millis(100);
@@ -71,6 +71,11 @@ impl KernelSide {
         });
         self.routes.begin(now, is_new);
         is_new
+    }
+
+    /// See [`Kernel::abandon`].
+    pub(crate) fn abandon(self) {
+        self.kernel.abandon();
     }
 
     pub(crate) const fn kernel(&self) -> &Kernel {

@@ -144,7 +144,7 @@ impl Leg {
             accepted.header.len,
             payload_type,
             ssrc,
-            self.next_rtx(ssrc),
+            self.next_rtx(ssrc, sealer),
         );
         let header = LegHeader {
             payload_type,
@@ -187,6 +187,11 @@ impl Leg {
         self.numbers.share(maps);
     }
 
+    /// Goes on with the numbers that the kernel shared with an earlier process.
+    pub(crate) fn adopt_numbers(&mut self, peer: PeerSlot) {
+        self.numbers.adopt(peer);
+    }
+
     /// Whose numbers the kernel may take.
     pub(crate) const fn shared_numbers(&self) -> Option<&Rc<PeerSlot>> {
         self.numbers.shared()
@@ -214,12 +219,13 @@ impl Leg {
         self.routes.get(track).copied().flatten()
     }
 
-    fn next_rtx(&mut self, ssrc: Ssrc) -> SequenceNumber {
-        // RFC 4588 §4 with RFC 3550 §5.1: the first number is not to be foreseen; the SSRC is random.
-        let next = self
-            .rtx_next
-            .entry(ssrc)
-            .or_insert(SequenceNumber((ssrc.0 & 0x7fff) as u16));
+    fn next_rtx(&mut self, ssrc: Ssrc, sealer: &Sealer) -> SequenceNumber {
+        // RFC 4588 §4 with RFC 3550 §5.1: the first number is not to be foreseen; the SSRC is random. After a restart of this
+        // daemon the first is the one behind the last.
+        let next = self.rtx_next.entry(ssrc).or_insert_with(|| {
+            let first = SequenceNumber((ssrc.0 & 0x7fff) as u16);
+            sealer.next_sequence(ssrc).unwrap_or(first)
+        });
         let taken = *next;
         next.0 = next.0.wrapping_add(1);
         taken

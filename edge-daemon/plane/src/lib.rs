@@ -33,7 +33,7 @@ mod tap;
 mod transit;
 
 pub use command::{Command, Event};
-pub use handle::{Outputs, PlaneConfig, PlaneError, PlaneHandle, spawn_kernel, spawn_userspace};
+pub use handle::{Outputs, PlaneConfig, PlaneError, PlaneHandle, Resumption, spawn_kernel, spawn_userspace};
 pub use metrics::{DropReason, Metrics, PacketKind, Path, Retransmission};
 pub use snapshot::{EndpointStats, FlowStats, LegStats, Snapshot, SourceStats, TrackStats};
 pub use socket::MediaSender;

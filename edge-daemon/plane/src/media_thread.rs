@@ -1,8 +1,9 @@
 //! The thread that owns the UDP port, and drives the kernel if there is one to drive.
 
 use crate::clock::{Clock, Stamp};
-use crate::command::Event;
+use crate::command::{Command, Event};
 use crate::engine::Engine;
+use crate::flows::Ground;
 use crate::handle::Input;
 use crate::kernel_side::KernelSide;
 use crate::metrics::{DropReason, Metrics, PacketKind};
@@ -12,6 +13,7 @@ use crate::transit::TransitRecorder;
 use bytes::Bytes;
 use crossbeam_channel::TryRecvError;
 use lianmai_fanout::demux::{Protocol, classify};
+use lianmai_kernel::Ledger;
 use lianmai_webrtc::Datagram;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
@@ -45,6 +47,9 @@ pub(crate) struct Parts {
     pub(crate) datagrams: mpsc::Sender<Datagram>,
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) metrics: Metrics,
+    pub(crate) ledger: Ledger,
+    /// What the edge knows of the time before.
+    pub(crate) resumed: Vec<Command>,
     /// `None` is the userspace plane.
     pub(crate) kernel: Option<KernelSide>,
 }
@@ -66,6 +71,7 @@ pub(crate) struct MediaThread {
     next_tick: Instant,
     publish_at: Instant,
     look: Look,
+    resumed: Vec<Command>,
 }
 
 /// When the kernel's copies are looked at, and its rings filled.
@@ -83,6 +89,19 @@ enum Look {
 enum Inputs {
     Open,
     Closed,
+    Abandoned,
+}
+
+/// A panic of this thread is the end of the process: the kernel goes on with what is pinned, and the next process with
+/// that. Unwinding would take it away.
+struct Crash;
+
+impl Drop for Crash {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
 }
 
 impl MediaThread {
@@ -99,7 +118,8 @@ impl MediaThread {
             inputs: parts.inputs,
             datagrams: parts.datagrams,
             transit: parts.metrics.transit.recorder(),
-            engine: Engine::new(parts.metrics.clone(), parts.events),
+            engine: Engine::new(parts.ledger, parts.metrics.clone(), parts.events),
+            resumed: parts.resumed,
             metrics: parts.metrics,
             clock,
             receiver: Receiver::new(),
@@ -111,14 +131,18 @@ impl MediaThread {
 
     /// Runs until every handle is gone.
     pub(crate) fn run(mut self) {
+        let _crash = Crash;
+        self.resume();
         loop {
             self.wait();
-            if self.take_inputs() == Inputs::Closed {
-                break;
+            match self.take_inputs() {
+                Inputs::Open => {}
+                Inputs::Closed => break,
+                Inputs::Abandoned => return self.abandon(),
             }
             self.serve_kernel();
             self.tick_if_due();
-            for _ in 0..BATCHES_A_TURN {
+            for _ in 0..self.batches() {
                 if self.receive_batch() < BATCH {
                     break;
                 }
@@ -127,6 +151,24 @@ impl MediaThread {
         self.engine.withdraw_flows(self.clock.now().at);
         self.flush();
         self.transit.publish();
+    }
+
+    /// Goes on where an earlier process ended.
+    fn resume(&mut self) {
+        let commands = std::mem::take(&mut self.resumed);
+        let kernel = self.kernel.as_mut().map(|kernel| kernel as &mut dyn Ground);
+        self.engine
+            .resume(self.clock.now(), commands, kernel, &mut self.outbox);
+        self.flush();
+    }
+
+    /// One, while there is more to do for the kernel: what it takes costs the daemon a tenth of what it leaves, so pads come before
+    /// packets that came for the lack of them.
+    fn batches(&self) -> usize {
+        match self.look {
+            Look::Now if self.kernel.is_some() => 1,
+            Look::Now | Look::Idle | Look::At(_) => BATCHES_A_TURN,
+        }
     }
 
     fn take_inputs(&mut self) -> Inputs {
@@ -140,6 +182,7 @@ impl MediaThread {
                     self.engine.apply(self.clock.now(), command, &mut self.outbox);
                 }
                 Ok(Input::Snapshot(reply)) => self.answer(reply),
+                Ok(Input::Abandon) => return Inputs::Abandoned,
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => return Inputs::Closed,
             }
@@ -150,6 +193,14 @@ impl MediaThread {
         }
         self.flush();
         Inputs::Open
+    }
+
+    /// A killed process drops nothing.
+    fn abandon(mut self) {
+        if let Some(kernel) = self.kernel.take() {
+            kernel.abandon();
+        }
+        std::mem::forget(self);
     }
 
     fn answer(&mut self, reply: tokio::sync::oneshot::Sender<crate::snapshot::Snapshot>) {

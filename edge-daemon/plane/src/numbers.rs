@@ -38,6 +38,11 @@ impl Numbers {
         }
     }
 
+    /// Goes on with the kernel's counter of an earlier process.
+    pub(crate) fn adopt(&mut self, peer: PeerSlot) {
+        *self = Self::Shared(Rc::new(peer));
+    }
+
     /// What the kernel may take from.
     pub(crate) const fn shared(&self) -> Option<&Rc<PeerSlot>> {
         match self {

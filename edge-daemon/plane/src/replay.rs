@@ -6,30 +6,36 @@
 
 use lianmai_fanout::SequenceNumber;
 
+/// Where a window keeps what it knows: a ring of bits, that of an index at the index modulo the size.
+pub(crate) trait Seen {
+    /// Words of 64 bits.
+    const WORDS: usize;
+
+    /// The highest index seen.
+    fn highest(&self) -> Option<u64>;
+    fn set_highest(&mut self, index: u64);
+    fn bits(&self, word: usize) -> u64;
+    fn set_bits(&mut self, word: usize, bits: u64);
+}
+
 /// A window of `64 * WORDS` indices below the highest one.
-#[derive(Clone, Debug)]
-pub(crate) struct ReplayWindow<const WORDS: usize> {
-    highest: Option<u64>,
-    /// A ring: the bit of an index is at the index modulo the size.
-    bits: [u64; WORDS],
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ReplayWindow<S> {
+    seen: S,
 }
 
-impl<const WORDS: usize> Default for ReplayWindow<WORDS> {
-    fn default() -> Self {
-        Self {
-            highest: None,
-            bits: [0; WORDS],
-        }
+impl<S: Seen> ReplayWindow<S> {
+    const SIZE: u64 = 64 * S::WORDS as u64;
+
+    /// Goes on with what was seen.
+    pub(crate) const fn over(seen: S) -> Self {
+        Self { seen }
     }
-}
-
-impl<const WORDS: usize> ReplayWindow<WORDS> {
-    const SIZE: u64 = 64 * WORDS as u64;
 
     /// The index that this sequence number stands for (RFC 3711 §3.3.1): the nearest to the highest one seen.
     /// `None` if that is older than the first packet of all.
     pub(crate) fn index_of(&self, sequence: SequenceNumber) -> Option<u64> {
-        let Some(highest) = self.highest else {
+        let Some(highest) = self.highest() else {
             return Some(u64::from(sequence.0));
         };
         let ahead = sequence.since(SequenceNumber((highest & 0xffff) as u16));
@@ -37,13 +43,15 @@ impl<const WORDS: usize> ReplayWindow<WORDS> {
     }
 
     /// The highest index seen.
-    pub(crate) const fn highest(&self) -> Option<u64> {
-        self.highest
+    pub(crate) fn highest(&self) -> Option<u64> {
+        self.seen.highest()
     }
 
     /// Whether the index is neither seen nor too old to tell.
     pub(crate) fn is_fresh(&self, index: u64) -> bool {
-        let Some(highest) = self.highest else { return true };
+        let Some(highest) = self.highest() else {
+            return true;
+        };
         match highest.checked_sub(index) {
             None => true,
             Some(age) => age < Self::SIZE && !self.bit(index),
@@ -57,38 +65,35 @@ impl<const WORDS: usize> ReplayWindow<WORDS> {
         }
         self.advance(index);
         let (word, mask) = Self::place(index);
-        if let Some(word) = self.bits.get_mut(word) {
-            *word |= mask;
-        }
+        self.seen.set_bits(word, self.seen.bits(word) | mask);
         true
     }
 
+    /// The highest goes first: a process that is killed on the way leaves indices behind that look seen and were not, never
+    /// the other way round.
     fn advance(&mut self, index: u64) {
-        let Some(highest) = self.highest else {
-            self.highest = Some(index);
-            return;
-        };
-        if index <= highest {
+        let before = self.highest();
+        if before.is_some_and(|highest| index <= highest) {
             return;
         }
-        if index - highest >= Self::SIZE {
-            self.bits = [0; WORDS];
-        } else {
-            (highest + 1..=index).for_each(|skipped| self.clear(skipped));
+        self.seen.set_highest(index);
+        match before {
+            None => {}
+            Some(highest) if index - highest >= Self::SIZE => {
+                (0..S::WORDS).for_each(|word| self.seen.set_bits(word, 0));
+            }
+            Some(highest) => (highest + 1..=index).for_each(|skipped| self.clear(skipped)),
         }
-        self.highest = Some(index);
     }
 
     fn clear(&mut self, index: u64) {
         let (word, mask) = Self::place(index);
-        if let Some(word) = self.bits.get_mut(word) {
-            *word &= !mask;
-        }
+        self.seen.set_bits(word, self.seen.bits(word) & !mask);
     }
 
     fn bit(&self, index: u64) -> bool {
         let (word, mask) = Self::place(index);
-        self.bits.get(word).is_some_and(|word| word & mask != 0)
+        self.seen.bits(word) & mask != 0
     }
 
     const fn place(index: u64) -> (usize, u64) {
@@ -97,14 +102,82 @@ impl<const WORDS: usize> ReplayWindow<WORDS> {
     }
 }
 
+/// What goes with the process.
+#[derive(Clone, Debug)]
+pub(crate) struct Own<const WORDS: usize> {
+    highest: Option<u64>,
+    bits: [u64; WORDS],
+}
+
+impl<const WORDS: usize> Default for Own<WORDS> {
+    fn default() -> Self {
+        Self {
+            highest: None,
+            bits: [0; WORDS],
+        }
+    }
+}
+
+impl<const WORDS: usize> Seen for Own<WORDS> {
+    const WORDS: usize = WORDS;
+
+    fn highest(&self) -> Option<u64> {
+        self.highest
+    }
+
+    fn set_highest(&mut self, index: u64) {
+        self.highest = Some(index);
+    }
+
+    fn bits(&self, word: usize) -> u64 {
+        self.bits.get(word).copied().unwrap_or_default()
+    }
+
+    fn set_bits(&mut self, word: usize, bits: u64) {
+        if let Some(place) = self.bits.get_mut(word) {
+            *place = bits;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::ReplayWindow;
+    use super::{Own, ReplayWindow, Seen};
     use lianmai_fanout::SequenceNumber;
-    use proptest::prelude::{prop, prop_assert_eq, proptest};
+    use proptest::prelude::{prop, prop_assert, prop_assert_eq, proptest};
+    use std::cell::RefCell;
     use std::collections::BTreeSet;
 
-    type Window = ReplayWindow<2>;
+    type Window = ReplayWindow<Own<2>>;
+
+    /// Kept memory, and each state that it was in on the way.
+    #[derive(Default)]
+    struct Filmed {
+        now: Own<2>,
+        film: RefCell<Vec<Own<2>>>,
+    }
+
+    impl Seen for Filmed {
+        const WORDS: usize = 2;
+
+        fn highest(&self) -> Option<u64> {
+            self.now.highest()
+        }
+
+        fn set_highest(&mut self, index: u64) {
+            self.now.set_highest(index);
+            self.film.borrow_mut().push(self.now.clone());
+        }
+
+        fn bits(&self, word: usize) -> u64 {
+            self.now.bits(word)
+        }
+
+        fn set_bits(&mut self, word: usize, bits: u64) {
+            self.now.set_bits(word, bits);
+            self.film.borrow_mut().push(self.now.clone());
+        }
+    }
 
     #[test]
     fn an_index_is_claimed_once() {
@@ -153,6 +226,27 @@ mod tests {
                 let fresh = !seen.contains(&index) && (seen.is_empty() || index + 128 > newest);
                 prop_assert_eq!(window.claim(index), fresh, "index {} after {}", index, newest);
                 if fresh {
+                    seen.insert(index);
+                }
+                base += step / 100;
+            }
+        }
+
+        /// RFC 3711 §9.1: "the same key and IV must never be used twice", whenever the process that counts them dies.
+        #[test]
+        fn a_process_killed_at_any_store_leaves_nothing_fresh_that_was_seen(
+            steps in prop::collection::vec(0..300u64, 1..60),
+        ) {
+            let mut window = ReplayWindow::over(Filmed::default());
+            let (mut seen, mut base) = (BTreeSet::new(), 1_000);
+            for step in steps {
+                let index = base + step - 150;
+                window.seen.film.borrow_mut().clear();
+                if window.claim(index) {
+                    for state in window.seen.film.borrow().iter() {
+                        let left = ReplayWindow::over(state.clone());
+                        prop_assert!(seen.iter().all(|&used| !left.is_fresh(used)));
+                    }
                     seen.insert(index);
                 }
                 base += step / 100;

@@ -76,6 +76,15 @@ impl Source {
         self.tracks.iter().map(|incoming| &incoming.track)
     }
 
+    /// An earlier process heard this SSRC on this track.
+    pub(crate) fn resume(&mut self, ssrc: Ssrc, track: usize) {
+        if let Some(incoming) = self.tracks.get_mut(track) {
+            incoming.begin(ssrc);
+            let role = Role::Media;
+            self.streams.insert(ssrc, Stream { track, role });
+        }
+    }
+
     pub(crate) fn has_video(&self) -> bool {
         self.tracks().any(|track| track.kind == Kind::Video)
     }

@@ -57,6 +57,10 @@ pub(crate) struct Layer {
     #[arg(long, value_name = "NAME", env = "LIANMAI_INTERFACE")]
     pub(crate) interface: Option<String>,
 
+    /// BPF file system in which the kernel plane outlives a crash of the daemon (default: /sys/fs/bpf)
+    #[arg(long, value_name = "DIR", env = "LIANMAI_PINS")]
+    pub(crate) pins: Option<PathBuf>,
+
     /// Embedded RTMP origin, or off (default: 127.0.0.1:1935)
     #[arg(long, value_name = "ADDR", env = "LIANMAI_ORIGIN")]
     pub(crate) origin: Option<Origin>,
@@ -124,6 +128,7 @@ impl Layer {
             advertise: or_list(self.advertise, below.advertise),
             plane: self.plane.or(below.plane),
             interface: self.interface.or(below.interface),
+            pins: self.pins.or(below.pins),
             origin: self.origin.or(below.origin),
             rtmp_target: or_list(self.rtmp_target, below.rtmp_target),
             record: self.record.or(below.record),

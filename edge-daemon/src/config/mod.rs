@@ -16,6 +16,9 @@ use std::path::PathBuf;
 /// What a mixer takes.
 const MAX_TARGETS: usize = 16;
 
+/// Where systemd and most distributions mount it.
+pub(crate) const DEFAULT_PINS: &str = "/sys/fs/bpf";
+
 /// `dtls` warns of every extension of a ClientHello that it does not use.
 pub(crate) const DEFAULT_LOG: &str = "info,dtls=error";
 
@@ -34,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) plane: PlaneChoice,
     /// The network interface of media traffic, if one was named.
     pub(crate) interface: Option<String>,
+    /// The BPF file system in which the kernel plane outlives a crash.
+    pub(crate) pins: PathBuf,
     /// The embedded RTMP origin.
     pub(crate) origin: Origin,
     /// Where every room's mix goes; `{room}` is replaced.
@@ -134,6 +139,7 @@ impl Config {
             media,
             plane: layer.plane.unwrap_or_default(),
             interface: layer.interface,
+            pins: layer.pins.unwrap_or_else(|| DEFAULT_PINS.into()),
             origin,
             rtmp_targets,
             record: layer.record,

@@ -1,11 +1,9 @@
 //! What the machine and this process bring along, whatever the interface.
 
 use super::report::Check;
+use crate::config::DEFAULT_PINS as BPFFS;
 use std::fs::read_to_string;
 use std::path::Path;
-
-/// Where pins live.
-const BPFFS: &str = "/sys/fs/bpf";
 
 /// Bits of a capability set, from linux/capability.h.
 const NET_ADMIN: Capability = Capability("CAP_NET_ADMIN", 12);

@@ -18,6 +18,9 @@ const AHEAD_TENTHS: usize = 22;
 const VIDEO: usize = 300;
 const AUDIO: usize = 50;
 
+/// A picture has as many tokens as the longest ring from the beginning on.
+const VIDEO_TOKENS: usize = 8_192;
+
 /// Depths are powers of two from here.
 const LEAST_DEPTH: usize = 256;
 
@@ -68,9 +71,10 @@ fn limited(limit: Option<u64>) -> Check {
 /// Each host publishes one picture and one sound over one connection, and every other one gets them over another.
 fn room(hosts: usize) -> usize {
     let legs = hosts - 1;
-    let stream = |depth| array::<Token>(depth) + legs * array::<Pad>(depth);
+    let stream = |tokens, pads| array::<Token>(tokens) + legs * array::<Pad>(pads);
     let tables = (1 + legs) * array::<Table>(1);
-    hosts * (stream(depth(VIDEO)) + stream(depth(AUDIO)) + tables)
+    let audio = depth(AUDIO);
+    hosts * (stream(VIDEO_TOKENS, depth(VIDEO)) + stream(audio, audio) + tables)
 }
 
 fn fixed() -> usize {

@@ -1,7 +1,7 @@
 //! Whether this kernel takes the programs of this binary.
 
 use super::report::Check;
-use lianmai_kernel::{Config, Kernel, ProgramInfo};
+use lianmai_kernel::{Config, Kernel, Outliving, ProgramInfo};
 
 /// What the verifier goes through at most.
 const VERIFIER_LIMIT: u32 = 1_000_000;
@@ -23,6 +23,7 @@ pub(super) fn attached(interface: String) -> Check {
     match Kernel::load(&Config {
         interface,
         media_port,
+        outliving: Outliving::No,
     }) {
         Ok(_) => Check::ok("attaching", "the programs were attached, and taken off again"),
         Err(error) => Check::fail("attaching", error.to_string()),

@@ -4,7 +4,6 @@ use super::Edge;
 use crate::handover::{Saver, Snapshot};
 use lianmai_room::{EndpointLoss, Limits, Signalling};
 use lianmai_webrtc::EndpointId;
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 impl Edge {
@@ -17,12 +16,10 @@ impl Edge {
     }
 
     /// PeerConnections of an earlier process with which the plane could not go on.
-    pub(crate) fn lost_at_restart(&mut self, endpoints: &BTreeSet<EndpointId>) {
-        for endpoint in endpoints {
-            tracing::warn!(%endpoint, "endpoint lost at the restart");
-            self.signalling
-                .endpoint_lost(*endpoint, EndpointLoss::Restart, &mut self.media);
-        }
+    pub(super) fn lost_at_restart(&mut self, endpoint: EndpointId) {
+        tracing::warn!(%endpoint, "endpoint lost at the restart");
+        self.signalling
+            .endpoint_lost(endpoint, EndpointLoss::Restart, &mut self.media);
     }
 
     /// Leaves the state to a later process from now on, whenever it changes.

@@ -195,6 +195,7 @@ impl Edge {
         match *event {
             PlaneEvent::MediaStarted { endpoint } => tracing::info!(%endpoint, "media flows"),
             PlaneEvent::Alive { endpoint } => self.media.alive(endpoint),
+            PlaneEvent::NotResumed { endpoint } => self.lost_at_restart(endpoint),
             PlaneEvent::AudioLevel {
                 source,
                 level,

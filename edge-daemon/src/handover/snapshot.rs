@@ -88,14 +88,11 @@ impl Snapshot {
     }
 
     /// What a new plane must be told to forward as the old one did: streams before the legs that take from them, and addresses
-    /// with their keys when everything is in its place. Each comes with the endpoint that it is about.
-    pub(crate) fn commands(&self) -> Vec<(EndpointId, Command)> {
+    /// with their keys when everything is in its place.
+    pub(crate) fn commands(&self) -> Vec<Command> {
         [Peer::stream, Peer::leg, Peer::link]
             .into_iter()
-            .flat_map(|part| {
-                let of = move |peer: &Peer| Some((peer.transport.endpoint(), part(peer)?));
-                self.peers.iter().filter_map(of)
-            })
+            .flat_map(|part| self.peers.iter().filter_map(part))
             .collect()
     }
 
@@ -133,7 +130,7 @@ impl Peer {
 
     fn link(&self) -> Option<Command> {
         let (remote, keys) = self.transport.connection()?;
-        Some(Command::Connect {
+        Some(Command::Resume {
             endpoint: self.transport.endpoint(),
             remote,
             keys: keys.clone(),

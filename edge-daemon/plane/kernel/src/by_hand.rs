@@ -57,14 +57,14 @@ impl ByHand {
     pub fn load(media_port: u16) -> Result<Self, Unavailable> {
         let object = object::built_in()?;
         let shapes = Shapes::declared(object)?;
-        let mut object = kernel::open(object, media_port)?;
+        let mut object = kernel::open(object, media_port, None)?;
         for name in [INGRESS, EGRESS_BY_HAND] {
             kernel::load(&mut object, name)?;
         }
         Ok(Self {
             counters: kernel::counters(&mut object)?,
             copies: kernel::copies(&mut object)?,
-            maps: Maps::in_kernel(&mut object, shapes)?,
+            maps: Maps::in_kernel(&mut object, shapes, None, false)?,
             object,
         })
     }
@@ -90,35 +90,36 @@ impl ByHand {
 
     /// A frame arrives.
     pub fn ingress(&mut self, frame: &[u8]) -> Run {
-        self.run(INGRESS, &Run::of_frame(frame))
+        run(&self.object, INGRESS, &Run::of_frame(frame))
     }
 
     /// A copy of a frame that `ingress` let through leaves.
     pub fn egress(&mut self, accepted: &Run) -> Run {
-        self.run(EGRESS_BY_HAND, accepted)
+        run(&self.object, EGRESS_BY_HAND, accepted)
     }
+}
 
-    fn run(&mut self, name: &str, input: &Run) -> Run {
-        let program = self.object.program(name).expect("loaded");
-        let program: &Xdp = program.try_into().expect("an XDP program");
-        let mut out = vec![0; ROOM];
-        let context = context(input.metadata_len, input.bytes.len());
-        let mut context_out = context;
-        let options = TestRunOptions {
-            data_in: Some(&input.bytes),
-            data_out: Some(&mut out),
-            ctx_in: Some(&context),
-            ctx_out: Some(&mut context_out),
-            ..TestRunOptions::new()
-        };
-        let result = program.test_run(options).expect("the kernel runs it");
-        out.truncate(result.data_size_out as usize);
-        Run {
-            action: result.return_value,
-            duration: result.duration,
-            metadata_len: data_at(&context_out),
-            bytes: out,
-        }
+/// Has a program work on a frame.
+pub(crate) fn run(object: &Ebpf, name: &str, input: &Run) -> Run {
+    let program = object.program(name).expect("loaded");
+    let program: &Xdp = program.try_into().expect("an XDP program");
+    let mut out = vec![0; ROOM];
+    let context = context(input.metadata_len, input.bytes.len());
+    let mut context_out = context;
+    let options = TestRunOptions {
+        data_in: Some(&input.bytes),
+        data_out: Some(&mut out),
+        ctx_in: Some(&context),
+        ctx_out: Some(&mut context_out),
+        ..TestRunOptions::new()
+    };
+    let result = program.test_run(options).expect("the kernel runs it");
+    out.truncate(result.data_size_out as usize);
+    Run {
+        action: result.return_value,
+        duration: result.duration,
+        metadata_len: data_at(&context_out),
+        bytes: out,
     }
 }
 

@@ -4,6 +4,7 @@
 //! milliseconds, in which a thread that forwards media must not stand still. So one thread of its own does the waiting, and
 //! makes all changes that have come up meanwhile in one call.
 
+use crate::pins::Pins;
 use crate::places::{Directory, Outer};
 use crate::sys;
 use aya::maps::MapData;
@@ -49,11 +50,15 @@ impl Installer {
     }
 
     /// Starts the thread. It ends once it has done everything that was asked and nobody is left to ask.
-    pub(crate) fn start(maps: Vec<OuterMap>, directory: Arc<Directory>) -> io::Result<Self> {
+    pub(crate) fn start(
+        maps: Vec<OuterMap>,
+        directory: Arc<Directory>,
+        pins: Option<Arc<Pins>>,
+    ) -> io::Result<Self> {
         let (changes, asked) = channel();
         thread::Builder::new()
             .name("kernel-maps".to_owned())
-            .spawn(move || serve(&asked, &maps, &directory))?;
+            .spawn(move || serve(&asked, &maps, &directory, pins.as_deref()))?;
         Ok(Self {
             changes: Some(changes),
         })
@@ -74,11 +79,15 @@ pub(crate) struct OuterMap {
     pub(crate) empty: OwnedFd,
 }
 
-fn serve(asked: &Receiver<Change>, maps: &[OuterMap], directory: &Directory) {
+fn serve(asked: &Receiver<Change>, maps: &[OuterMap], directory: &Directory, pins: Option<&Pins>) {
     while let Ok(first) = asked.recv() {
         let changes: Vec<Change> = std::iter::once(first)
             .chain(asked.try_iter().take(BATCH - 1))
             .collect();
+        let changes: Vec<Change> = match pins {
+            None => changes,
+            Some(pins) => changes.into_iter().filter(|change| pin(change, pins)).collect(),
+        };
         for map in maps {
             let changes: Vec<&Change> = changes
                 .iter()
@@ -87,6 +96,20 @@ fn serve(asked: &Receiver<Change>, maps: &[OuterMap], directory: &Directory) {
             apply(map, &changes, directory);
         }
     }
+}
+
+/// What the kernel is to use, the next daemon must be able to find: so it is pinned first, and not used if it cannot be.
+fn pin(change: &Change, pins: &Pins) -> bool {
+    let name = change.outer().pin(change.id());
+    let pinned = match change {
+        Change::Install { map, .. } => pins.put(&name, map.as_fd()),
+        Change::Remove { .. } => pins.remove(&name),
+    };
+    if let Err(error) = pinned {
+        tracing::warn!(%error, name, "a pin cannot be changed; the daemon forwards what needs it");
+        return matches!(change, Change::Remove { .. });
+    }
+    true
 }
 
 fn apply(map: &OuterMap, changes: &[&Change], directory: &Directory) {

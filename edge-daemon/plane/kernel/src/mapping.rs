@@ -36,6 +36,11 @@ impl Mapping {
         })
     }
 
+    /// The first `len` bytes of a file in memory whose size nobody can change.
+    pub(crate) fn of_file(file: BorrowedFd<'_>, len: usize) -> io::Result<Self> {
+        Self::of_map(file, len)
+    }
+
     /// Zeroed memory of this process alone.
     pub(crate) fn anonymous(len: usize) -> io::Result<Self> {
         let len = not_empty(len)?;
@@ -82,6 +87,17 @@ impl Mapping {
         let place = self.place(at, size_of::<T>(), align_of::<T>());
         // SAFETY: `place` is aligned and inside the range, and the caller has it alone.
         unsafe { place.cast().write(record) };
+    }
+
+    /// Reads a record without padding.
+    ///
+    /// # Safety
+    ///
+    /// Nobody writes its place at this moment, and any bytes are a `T`.
+    pub(crate) unsafe fn read<T: Copy>(&self, at: usize) -> T {
+        let place = self.place(at, size_of::<T>(), align_of::<T>());
+        // SAFETY: `place` is aligned and inside the range, and the caller says that it rests.
+        unsafe { place.cast().read() }
     }
 
     fn place(&self, at: usize, len: usize, align: usize) -> NonNull<u8> {

@@ -1,11 +1,17 @@
 //! The maps, and the slots in them that streams, legs and peers are given.
 
+mod adoption;
+
+use adoption::Attic;
+pub use adoption::NotAdopted;
+
 use crate::Unavailable;
 use crate::installer::{Installer, OuterMap};
 use crate::mapping::Mapping;
 use crate::object::{Shape, Shapes};
 use crate::pads::Pads;
 use crate::peer::PeerSlot;
+use crate::pins::Pins;
 use crate::places::{Directory, Outer, Place};
 use crate::ring::{MAX_RING, Ring};
 use crate::shared::Shared;
@@ -24,6 +30,11 @@ pub struct Maps {
     directory: Arc<Directory>,
     installer: Installer,
     shared: Arc<Shared>,
+    pins: Option<Arc<Pins>>,
+    /// What stands in for pins where there is no kernel.
+    attic: Attic,
+    /// Whether they are those of an earlier process.
+    is_adopted: bool,
 }
 
 /// Why there is no slot to be had. The daemon forwards the stream or leg itself.
@@ -90,11 +101,33 @@ impl Maps {
             directory: Arc::new(Directory::new()),
             installer: Installer::nobody(),
             shared: Arc::new(Shared::in_memory()?),
+            pins: None,
+            attic: Attic::default(),
+            is_adopted: false,
         })
     }
 
-    /// Over the maps of a loaded object.
-    pub(crate) fn in_kernel(ebpf: &mut aya::Ebpf, shapes: Shapes) -> Result<Self, Unavailable> {
+    /// The same memory as the next process finds it, if this one is killed now.
+    #[must_use]
+    pub fn left_in_memory(&self) -> Self {
+        Self {
+            shapes: None,
+            directory: Arc::new(Directory::new()),
+            installer: Installer::nobody(),
+            shared: Arc::new(self.shared.left()),
+            pins: None,
+            attic: Arc::clone(&self.attic),
+            is_adopted: true,
+        }
+    }
+
+    /// Over the maps of a loaded object. With pins, what is made here outlives this process.
+    pub(crate) fn in_kernel(
+        ebpf: &mut aya::Ebpf,
+        shapes: Shapes,
+        pins: Option<Arc<Pins>>,
+        is_adopted: bool,
+    ) -> Result<Self, Unavailable> {
         let shared = Arc::new(Shared::in_kernel(ebpf)?);
         let directory = Arc::new(Directory::new());
         let maps = Outer::ALL
@@ -102,10 +135,13 @@ impl Maps {
             .map(|outer| outer_map(ebpf, &shapes, outer))
             .collect::<Result<Vec<OuterMap>, Unavailable>>()?;
         Ok(Self {
-            installer: Installer::start(maps, Arc::clone(&directory))?,
+            installer: Installer::start(maps, Arc::clone(&directory), pins.clone())?,
             shapes: Some(shapes),
             directory,
             shared,
+            pins,
+            attic: Attic::default(),
+            is_adopted,
         })
     }
 
@@ -132,6 +168,16 @@ impl Maps {
                 Some(map)
             }
         };
+        if self.shapes.is_none() {
+            adoption::put_away(
+                &self.attic,
+                (Outer::Tables, place.id()),
+                (
+                    Arc::new(Mapping::anonymous(1).map_err(refused(Bound::Tables))?),
+                    1,
+                ),
+            );
+        }
         place.install(map);
         Ok(TableSlot::new(place))
     }
@@ -173,7 +219,11 @@ impl Maps {
                 (Mapping::of_map(map.as_fd(), size), Some(map))
             }
         };
-        let ring = Ring::new(memory.map_err(refused(bound))?, stride, len);
+        let memory = Arc::new(memory.map_err(refused(bound))?);
+        if self.shapes.is_none() {
+            adoption::put_away(&self.attic, (outer, place.id()), (Arc::clone(&memory), len));
+        }
+        let ring = Ring::new(memory, stride, len);
         // Only now: the kernel must not find it before its slots say that they are empty.
         place.install(map);
         Ok((ring, place))
@@ -216,7 +266,11 @@ fn empty(shape: &Shape, outer: Outer) -> io::Result<OwnedFd> {
         Outer::Tokens => Tokens::STRIDE,
         Outer::Pads => Pads::STRIDE,
     };
-    drop(Ring::new(Mapping::of_map(map.as_fd(), stride)?, stride, 1));
+    drop(Ring::new(
+        Arc::new(Mapping::of_map(map.as_fd(), stride)?),
+        stride,
+        1,
+    ));
     Ok(map)
 }
 
@@ -316,9 +370,9 @@ mod tests {
         let mut maps = maps();
         let mut slots = Vec::new();
         for _ in 0..4 {
-            for len in [1_024, 256] {
+            for (tokens, len) in [(8_192, 1_024), (256, 256)] {
                 let pads: Vec<_> = (0..3).map(|_| maps.pads(len).expect("room")).collect();
-                slots.push((maps.tokens(len).expect("room"), pads));
+                slots.push((maps.tokens(tokens).expect("room"), pads));
             }
         }
         let tables: Vec<_> = (0..4 + 4 * 3)

@@ -3,7 +3,7 @@
 use crate::Unavailable;
 use crate::places::Outer;
 use aya::maps::MapData;
-use aya_obj::Object;
+use aya_obj::{EbpfSectionKind, Object};
 use lianmai_fanout::ghash::Table;
 use lianmai_fanout::records::{Pad, Token};
 use std::io;
@@ -21,6 +21,15 @@ const ARRAY: u32 = 2;
 /// The object as it was taken into this binary.
 pub(crate) fn built_in() -> Result<&'static [u8], Unavailable> {
     let object = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/lianmai-xdp"));
+    if object.is_empty() {
+        return Err(Unavailable::NotBuilt);
+    }
+    Ok(object)
+}
+
+/// That of the benchmark.
+pub(crate) fn floor() -> Result<&'static [u8], Unavailable> {
+    let object = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/lianmai-floor"));
     if object.is_empty() {
         return Err(Unavailable::NotBuilt);
     }
@@ -49,6 +58,7 @@ impl Shape {
 /// Those of all maps of maps.
 #[derive(Debug)]
 pub(crate) struct Shapes {
+    names: Vec<String>,
     tables: Shape,
     tokens: Shape,
     pads: Shape,
@@ -58,11 +68,21 @@ impl Shapes {
     /// As the object declares them, if that is how this daemon uses them.
     pub(crate) fn declared(object: &[u8]) -> Result<Self, Unavailable> {
         let object = Object::parse(object).map_err(|error| Unavailable::Mismatch(error.to_string()))?;
+        let declared = object
+            .maps
+            .iter()
+            .filter(|(_, map)| map.section_kind() == EbpfSectionKind::BtfMaps);
         Ok(Self {
+            names: declared.map(|(name, _)| name.clone()).collect(),
             tables: shape(&object, Outer::Tables, size_of::<Table>(), 0)?,
             tokens: shape(&object, Outer::Tokens, size_of::<Token>(), MMAPABLE | INNER_MAP)?,
             pads: shape(&object, Outer::Pads, size_of::<Pad>(), MMAPABLE | INNER_MAP)?,
         })
+    }
+
+    /// The maps that the programs declare. What the compiler made of constants is not among them.
+    pub(crate) fn map_names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
     }
 
     pub(crate) fn of(&self, outer: Outer) -> &Shape {

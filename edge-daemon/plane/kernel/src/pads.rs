@@ -54,6 +54,12 @@ impl Pads {
         self.ring.len()
     }
 
+    /// The newest index that has a slot; none in a ring that is still empty.
+    #[must_use]
+    pub fn newest(&self) -> Option<u64> {
+        self.ring.newest()
+    }
+
     /// Whether the kernel has it: that takes some milliseconds, in which it can be filled.
     #[must_use]
     pub fn is_installed(&self) -> bool {

@@ -36,6 +36,13 @@ impl PeerSlot {
         slot
     }
 
+    /// The counter of an earlier daemon, which goes on.
+    pub(crate) fn adopted(id: u32, shared: Arc<Shared>) -> Self {
+        Self {
+            counter: Counter::Shared { id, shared },
+        }
+    }
+
     /// For [`lianmai_fanout::records::Leg::peer`]. A local one has a number that no program finds.
     #[must_use]
     pub fn id(&self) -> u32 {

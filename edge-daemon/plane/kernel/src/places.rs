@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 /// The maps of maps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Outer {
     Tables,
     Tokens,
@@ -26,6 +26,20 @@ impl Outer {
             Self::Tokens => "TOKENS",
             Self::Pads => "PADS",
         }
+    }
+
+    /// The folder of its maps among the pins.
+    pub(crate) const fn folder(self) -> &'static str {
+        match self {
+            Self::Tables => "tables",
+            Self::Tokens => "tokens",
+            Self::Pads => "pads",
+        }
+    }
+
+    /// The name of one of its maps among the pins.
+    pub(crate) fn pin(self, id: u32) -> String {
+        format!("{}/{id}", self.folder())
     }
 
     pub(crate) const fn limit(self) -> u32 {
@@ -111,6 +125,29 @@ impl Place {
         let id = directory.ids(outer).take()?;
         let memory = memory as u64;
         directory.memory.fetch_add(memory, Relaxed);
+        Some(Self {
+            outer,
+            id,
+            memory,
+            directory: Arc::clone(directory),
+            installer: installer.clone(),
+        })
+    }
+
+    /// The place of an earlier daemon, which the kernel has something for. `None` if it is somebody's here.
+    pub(crate) fn adopt(
+        outer: Outer,
+        id: u32,
+        memory: usize,
+        directory: &Arc<Directory>,
+        installer: &Installer,
+    ) -> Option<Self> {
+        if !directory.ids(outer).adopt(id) {
+            return None;
+        }
+        let memory = memory as u64;
+        directory.memory.fetch_add(memory, Relaxed);
+        directory.set_installed(outer, id, true);
         Some(Self {
             outer,
             id,

@@ -9,6 +9,7 @@
 
 use crate::mapping::Mapping;
 use lianmai_fanout::records::{CLAIMED, UNREADY};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU32, AtomicU64, fence};
 
@@ -46,7 +47,7 @@ pub enum Slot {
 /// A power of two of slots that start with their state.
 #[derive(Debug)]
 pub(crate) struct Ring {
-    memory: Mapping,
+    memory: Arc<Mapping>,
     stride: usize,
     len: u32,
 }
@@ -58,7 +59,7 @@ impl Ring {
     }
 
     /// Of fresh memory, which the kernel does not know of yet: zeros would be free slots of index 0.
-    pub(crate) fn new(memory: Mapping, stride: usize, len: u32) -> Self {
+    pub(crate) fn new(memory: Arc<Mapping>, stride: usize, len: u32) -> Self {
         assert!(len.is_power_of_two(), "a ring of {len} slots");
         let ring = Self { memory, stride, len };
         for slot in 0..u64::from(len) {
@@ -68,8 +69,29 @@ impl Ring {
         ring
     }
 
+    /// Of memory that an earlier daemon filled and the kernel uses. A slot in whose writing that daemon died is nobody's.
+    pub(crate) fn adopt(memory: Arc<Mapping>, stride: usize, len: u32) -> Self {
+        assert!(len.is_power_of_two(), "a ring of {len} slots");
+        let ring = Self { memory, stride, len };
+        for slot in 0..u64::from(len) {
+            if ring.state(slot).load(Acquire) & UNREADY != 0 {
+                ring.state(slot).store(VACANT, Release);
+            }
+        }
+        ring
+    }
+
     pub(crate) fn len(&self) -> u32 {
         self.len
+    }
+
+    /// The newest index that has a slot.
+    pub(crate) fn newest(&self) -> Option<u64> {
+        let states = (0..u64::from(self.len)).map(|slot| self.state(slot).load(Acquire));
+        states
+            .filter(|state| state & UNREADY == 0)
+            .map(|state| state & INDEX)
+            .max()
     }
 
     pub(crate) fn claim(&self, index: u64) -> Claim {
@@ -208,13 +230,17 @@ mod tests {
     use lianmai_fanout::records::{CLAIMED, UNREADY};
     use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
     use std::collections::BTreeSet;
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     const STRIDE: usize = 32;
 
+    fn memory(len: u32) -> Arc<Mapping> {
+        Arc::new(Mapping::anonymous(Ring::size(STRIDE, len)).expect("memory"))
+    }
+
     fn ring(len: u32) -> Ring {
-        let memory = Mapping::anonymous(Ring::size(STRIDE, len)).expect("memory");
-        Ring::new(memory, STRIDE, len)
+        Ring::new(memory(len), STRIDE, len)
     }
 
     fn put(ring: &Ring, index: u64, claimed: bool) -> bool {
@@ -301,6 +327,24 @@ mod tests {
         }
         assert!(put(&ring, INDEX - 1, false));
         assert_eq!(ring.claim(INDEX - 1), Claim::Granted);
+    }
+
+    #[test]
+    fn an_adopted_ring_goes_on_with_every_slot_but_those_that_were_being_written() {
+        let ring = ring(4);
+        put(&ring, 5, false);
+        put(&ring, 6, true);
+        put(&ring, 7, false);
+        // Killed while it wrote the slot of 3 over with 7, and that of 4 with 8.
+        ring.state(7).store(UNREADY | 7, Relaxed);
+        ring.state(8).store(UNREADY | 8, Relaxed);
+        let ring = Ring::adopt(ring.memory, STRIDE, 4);
+        assert_eq!(ring.newest(), Some(6));
+        assert_eq!((ring.slot(5), ring.slot(6)), (Slot::Free, Slot::Claimed));
+        assert_eq!((ring.slot(7), ring.slot(8)), (Slot::NoSlot, Slot::NoSlot));
+        assert!(put(&ring, 7, false) && put(&ring, 8, false));
+        assert_eq!((ring.newest(), ring.claim(8)), (Some(8), Claim::Granted));
+        assert_eq!(super::Ring::new(memory(4), STRIDE, 4).newest(), None);
     }
 
     #[test]

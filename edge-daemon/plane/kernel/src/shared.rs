@@ -9,7 +9,7 @@ use lianmai_fanout::records::{LEG_RECORDS, Leg, MAX_PEERS, MAX_STREAMS, Peer, St
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// `BPF_NOEXIST` of linux/bpf.h: insert, but do not replace.
 const NO_REPLACEMENT: u64 = 1;
@@ -18,11 +18,11 @@ const NO_REPLACEMENT: u64 = 1;
 #[derive(Debug)]
 pub(crate) struct Shared {
     /// [`Stream`] records, by number.
-    pub(crate) streams: Mapping,
+    pub(crate) streams: Arc<Mapping>,
     /// [`Leg`] records.
-    pub(crate) legs: Mapping,
+    pub(crate) legs: Arc<Mapping>,
     /// [`Peer`] records, by id.
-    pub(crate) peers: Mapping,
+    pub(crate) peers: Arc<Mapping>,
     pub(crate) stream_ids: Ids,
     pub(crate) peer_ids: Ids,
     keys: Mutex<Keys>,
@@ -59,6 +59,22 @@ impl Shared {
         Ok(Self::over(maps, Keys::Kernel(keys)))
     }
 
+    /// As the next process finds it.
+    pub(crate) fn left(&self) -> Self {
+        let keys = match &*self.keys.lock().unwrap_or_else(PoisonError::into_inner) {
+            Keys::Memory(keys) => keys.clone(),
+            Keys::Kernel(_) => BTreeMap::new(),
+        };
+        Self {
+            streams: Arc::clone(&self.streams),
+            legs: Arc::clone(&self.legs),
+            peers: Arc::clone(&self.peers),
+            stream_ids: Ids::below(MAX_STREAMS),
+            peer_ids: Ids::below(MAX_PEERS),
+            keys: Mutex::new(Keys::Memory(keys)),
+        }
+    }
+
     pub(crate) fn announce(&self, key: &StreamKey, number: u32) -> Result<(), NotAnnounced> {
         let bytes = bytes(key);
         match &mut *self.keys.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -73,6 +89,17 @@ impl Shared {
                         error if error.kind() == io::ErrorKind::AlreadyExists => NotAnnounced::Taken(*key),
                         error => NotAnnounced::Refused(error),
                     })
+            }
+        }
+    }
+
+    /// The keys under which streams are announced, by number.
+    pub(crate) fn announced(&self) -> BTreeMap<u32, StreamKey> {
+        match &*self.keys.lock().unwrap_or_else(PoisonError::into_inner) {
+            Keys::Memory(keys) => keys.iter().map(|(bytes, number)| (*number, key(bytes))).collect(),
+            Keys::Kernel(keys) => {
+                let keys = keys.iter().filter_map(Result::ok);
+                keys.map(|(bytes, number)| (number, key(&bytes))).collect()
             }
         }
     }
@@ -92,7 +119,9 @@ impl Shared {
     }
 
     fn over(maps: Vec<Mapping>, keys: Keys) -> Self {
-        let [streams, legs, peers] = <[Mapping; 3]>::try_from(maps).expect("three were made");
+        let [streams, legs, peers] = <[Mapping; 3]>::try_from(maps)
+            .expect("three were made")
+            .map(Arc::new);
         Self {
             streams,
             legs,
@@ -126,6 +155,26 @@ fn bytes(key: &StreamKey) -> [u8; 24] {
         *to = *from;
     }
     bytes
+}
+
+/// What [`bytes`] made of a key.
+fn key(bytes: &[u8; 24]) -> StreamKey {
+    let mut key = StreamKey {
+        address: [0; 16],
+        ssrc: [0; 4],
+        port: [0; 2],
+        reserved: [0; 2],
+    };
+    let parts = key
+        .address
+        .iter_mut()
+        .chain(&mut key.ssrc)
+        .chain(&mut key.port)
+        .chain(&mut key.reserved);
+    for (to, from) in parts.zip(bytes) {
+        *to = *from;
+    }
+    key
 }
 
 /// The memory of an array. The array itself lives as long as its memory is mapped or a program uses it.

@@ -6,7 +6,7 @@
 
 use nix::errno::Errno;
 use nix::libc;
-use std::ffi::c_long;
+use std::ffi::{CStr, c_long};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -14,8 +14,11 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 #[derive(Clone, Copy)]
 #[repr(i32)]
 enum Command {
+    ObjectPin = 6,
+    ObjectGet = 7,
     MapUpdateBatch = 26,
     LinkCreate = 28,
+    LinkUpdate = 29,
 }
 
 /// `BPF_XDP` of `enum bpf_attach_type`.
@@ -43,6 +46,23 @@ struct LinkCreate {
     program: u32,
     target_interface: u32,
     attach_type: u32,
+    flags: u32,
+}
+
+/// The member `link_update` of `union bpf_attr`, as far as XDP needs it.
+#[repr(C)]
+struct LinkUpdate {
+    link: u32,
+    new_program: u32,
+    flags: u32,
+    old_program: u32,
+}
+
+/// The member of `union bpf_attr` that has no name, for `BPF_OBJ_*`.
+#[repr(C)]
+struct Object {
+    path: u64,
+    descriptor: u32,
     flags: u32,
 }
 
@@ -100,6 +120,44 @@ pub(crate) fn attach_xdp(program: BorrowedFd<'_>, interface: u32) -> io::Result<
     let link = unsafe { bpf(Command::LinkCreate, &mut attributes) }?;
     // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(link as i32) })
+}
+
+/// Has a link run another program from now on. Every packet meets the old one or the new one.
+pub(crate) fn update_link(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
+    let mut attributes = LinkUpdate {
+        link: descriptor(link),
+        new_program: descriptor(program),
+        flags: 0,
+        old_program: 0,
+    };
+    // SAFETY: the attributes are those of this command and have no pointers.
+    unsafe { bpf(Command::LinkUpdate, &mut attributes) }?;
+    Ok(())
+}
+
+/// Gives a map, program or link a path in a BPF file system, where it outlives this process.
+pub(crate) fn pin(path: &CStr, object: BorrowedFd<'_>) -> io::Result<()> {
+    let mut attributes = Object {
+        path: path.as_ptr() as u64,
+        descriptor: descriptor(object),
+        flags: 0,
+    };
+    // SAFETY: the attributes are those of this command, and the path ends in a zero and outlives the call.
+    unsafe { bpf(Command::ObjectPin, &mut attributes) }?;
+    Ok(())
+}
+
+/// What has this path in a BPF file system.
+pub(crate) fn pinned(path: &CStr) -> io::Result<OwnedFd> {
+    let mut attributes = Object {
+        path: path.as_ptr() as u64,
+        descriptor: 0,
+        flags: 0,
+    };
+    // SAFETY: as for `pin`.
+    let object = unsafe { bpf(Command::ObjectGet, &mut attributes) }?;
+    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(object as i32) })
 }
 
 /// # Safety

@@ -1,5 +1,6 @@
 //! Why there is no kernel plane, and what to do about it.
 
+use crate::pins::NotPinned;
 use aya::EbpfError;
 use aya::maps::MapError;
 use aya::programs::ProgramError;
@@ -83,6 +84,9 @@ pub enum Unavailable {
     /// The object was built from other sources than this crate.
     #[error("the kernel programs do not fit this binary: {0}; run `cargo xtask setup`, then build again")]
     Mismatch(String),
+    /// What is to outlive the daemon has no place.
+    #[error(transparent)]
+    NotPinned(#[from] NotPinned),
     /// Anything else.
     #[error("the kernel plane cannot be set up")]
     Other(#[from] io::Error),

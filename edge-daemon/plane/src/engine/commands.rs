@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::clock::Stamp;
-use crate::command::Command;
+use crate::command::{Command, Event};
 use crate::endpoint::Link;
 use crate::leg::Leg;
 use crate::outbox::Outbox;
@@ -21,6 +21,10 @@ impl Engine {
                 remote,
                 keys,
             } => self.connect(now, endpoint, remote.get(), &keys, out),
+            Command::Resume { endpoint, .. } => {
+                tracing::error!(%endpoint, "resumed after the start; it stays without media");
+                self.tell(Event::NotResumed { endpoint });
+            }
             Command::Move { endpoint, remote } => self.move_to(endpoint, remote.get()),
             Command::Publish { endpoint, tracks } => self.publish(now, endpoint, tracks),
             Command::Subscribe {
@@ -47,7 +51,7 @@ impl Engine {
         if link.is_some_and(|link| link.has_keys(keys)) {
             return self.move_to(id, remote);
         }
-        match Link::new(remote, keys) {
+        match Link::new(id, remote, keys, &self.ledger) {
             Err(error) => tracing::error!(endpoint = %id, %error, "the endpoint stays without media"),
             Ok(link) => {
                 self.leave_address(id);
@@ -201,7 +205,7 @@ impl Engine {
         Some(leg)
     }
 
-    fn leave_address(&mut self, id: EndpointId) {
+    pub(super) fn leave_address(&mut self, id: EndpointId) {
         let Some(link) = self
             .endpoints
             .get(&id)
@@ -215,7 +219,7 @@ impl Engine {
     }
 
     /// An address has one endpoint. Another one that had it is gone: its keys do not fit what comes from there.
-    fn take_address(&mut self, id: EndpointId, remote: SocketAddr) {
+    pub(super) fn take_address(&mut self, id: EndpointId, remote: SocketAddr) {
         let Some(before) = self.by_remote.insert(remote, id).filter(|before| *before != id) else {
             return;
         };
@@ -226,6 +230,6 @@ impl Engine {
 }
 
 /// As the socket reports addresses: one that IPv6 only carries is an IPv4 address.
-fn canonical(address: SocketAddr) -> SocketAddr {
+pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }

@@ -198,6 +198,7 @@ impl Engine {
 
     /// Brings the flows up to date; returns whether there is more to do at once.
     pub(crate) fn feed(&mut self, now: Stamp, ground: &mut dyn Ground) -> bool {
+        self.end_what_no_flow_took(now.at);
         let more = self.flows.feed(now, &mut self.endpoints, &self.legs, ground);
         self.metrics
             .flows

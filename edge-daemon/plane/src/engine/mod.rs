@@ -1,5 +1,6 @@
 //! Everything that a plane does with packets, without sockets and clocks.
 
+mod adoption;
 mod commands;
 mod control;
 mod copies;
@@ -20,6 +21,7 @@ use crate::outbox::Outbox;
 use crate::snapshot::{EndpointStats, Snapshot};
 use crate::srtp::Refused;
 use lianmai_fanout::demux::Protocol;
+use lianmai_kernel::Ledger;
 use lianmai_webrtc::EndpointId;
 use rustc_hash::FxHashMap;
 use std::net::SocketAddr;
@@ -40,6 +42,9 @@ pub(crate) struct Engine {
     flows: Flows,
     /// When the daemon last sealed for a leg from a copy of the kernel's.
     served_from_copy_at: Option<Instant>,
+    /// When this process went on with what another left, as long as some of that may be under way.
+    resumed_at: Option<Instant>,
+    ledger: Ledger,
     metrics: Metrics,
     events: mpsc::Sender<Event>,
     /// A packet on its way from one seal to the next.
@@ -48,13 +53,15 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) fn new(metrics: Metrics, events: mpsc::Sender<Event>) -> Self {
+    pub(crate) fn new(ledger: Ledger, metrics: Metrics, events: mpsc::Sender<Event>) -> Self {
         Self {
             endpoints: Endpoints::new(),
             by_remote: FxHashMap::default(),
             legs: Subscribers::new(),
             flows: Flows::default(),
             served_from_copy_at: None,
+            resumed_at: None,
+            ledger,
             metrics,
             events,
             scratch: Vec::new(),

@@ -5,10 +5,11 @@ use crate::clock::Stamp;
 use crate::command::{Command, Event};
 use crate::metrics::{DropReason, Metrics};
 use crate::outbox::Outbox;
-use crate::srtp::Sealer;
+use crate::srtp::{Book, Sealer};
 use bytes::Bytes;
 use lianmai_fanout::demux::Protocol;
 use lianmai_fanout::{PayloadType, RtpHeader};
+use lianmai_kernel::Ledger;
 use lianmai_webrtc::media::{Codec, ExtensionIds, Feedback, Kind, Track};
 use lianmai_webrtc::{EndpointId, MasterKey, SrtpKeys, SrtpProfile, Validated};
 use std::net::SocketAddr;
@@ -42,7 +43,7 @@ impl Bench {
             outbound: master,
         };
         let mut bench = Self {
-            engine: Engine::new(metrics.clone(), sender),
+            engine: Engine::new(Ledger::in_memory(1_024).expect("memory"), metrics.clone(), sender),
             now: Stamp {
                 at: Instant::now(),
                 nanos: 1_000_000_000,
@@ -50,7 +51,7 @@ impl Bench {
             out: Outbox::default(),
             events,
             metrics,
-            sealer: Sealer::new(&keys).expect("keys"),
+            sealer: Sealer::new(&keys, Book::of_nobody()).expect("keys"),
             next: 0,
         };
         bench.apply(Command::Connect {

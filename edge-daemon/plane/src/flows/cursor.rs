@@ -17,6 +17,14 @@ impl Cursor {
         }
     }
 
+    /// A ring that is filled up to the newest index in it.
+    pub(crate) fn of(len: u32, newest: Option<u64>) -> Self {
+        Self {
+            next: newest.map_or(0, |newest| newest + 1),
+            len: u64::from(len),
+        }
+    }
+
     /// The index whose slot is needed for this one.
     pub(crate) const fn before(&self, index: u64) -> Option<u64> {
         index.checked_sub(self.len)
@@ -38,6 +46,11 @@ impl Cursor {
     pub(crate) const fn slots(&self) -> std::ops::Range<u64> {
         self.next.saturating_sub(self.len)..self.next
     }
+}
+
+/// All indices that may have slots in a ring that is filled up to the newest index in it.
+pub(crate) fn slots(len: u32, newest: Option<u64>) -> std::ops::Range<u64> {
+    Cursor::of(len, newest).slots()
 }
 
 #[cfg(test)]

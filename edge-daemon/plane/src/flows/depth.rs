@@ -14,7 +14,7 @@ const CARRY: u64 = 22;
 /// Over this time the rate is taken.
 const SPAN: Duration = Duration::from_secs(1);
 
-/// After so many spans with too high a rate the flow is built again.
+/// After so many spans with too high a rate rings become deeper.
 const SPANS: u8 = 2;
 
 /// Slots for newer packets than the newest, of a ring with this many; the rest is for older ones that come late.
@@ -30,10 +30,24 @@ pub(crate) const fn first(kind: Kind) -> u32 {
     }
 }
 
+/// Tokens are small, and a stream keeps those that it has while its pads become more; so pictures have as many from the beginning
+/// on as a stream can ever need.
+pub(crate) const fn tokens_for(kind: Kind) -> u32 {
+    match kind {
+        Kind::Audio => LEAST,
+        Kind::Video => MOST,
+    }
+}
+
 /// Enough for this many packets per second, or as much as there is.
 pub(crate) fn for_rate(packets: u64) -> u32 {
+    for_packets(packets.saturating_mul(CARRY).div_ceil(10))
+}
+
+/// Enough for this many packets ahead, or as much as there is.
+pub(crate) fn for_packets(packets: u64) -> u32 {
     let mut depth = LEAST;
-    while depth < MOST && ahead(depth) * 10 < packets.saturating_mul(CARRY) {
+    while depth < MOST && ahead(depth) < packets {
         depth *= 2;
     }
     depth

@@ -58,6 +58,25 @@ impl Fans {
         self.current.as_ref().map_or(&[], |fan| &fan.records)
     }
 
+    /// The fan that an earlier process set.
+    pub(crate) fn adopted(stream: &StreamSlot, legs: Vec<(records::Leg, FanLeg)>) -> Self {
+        let (records, legs): (Vec<records::Leg>, Vec<FanLeg>) = legs.into_iter().unzip();
+        let current = Fan {
+            word: stream.fan().to_word(),
+            records,
+            legs: legs.into(),
+        };
+        Self {
+            current: Some(current),
+            ..Self::default()
+        }
+    }
+
+    /// Whether the kernel can be sent to other legs at once.
+    pub(crate) const fn are_settled(&self) -> bool {
+        self.before.is_none()
+    }
+
     /// Forgets the earlier fan once no packet of it can be under way: a grace after the change, with all copies since
     /// taken.
     pub(crate) fn settle(&mut self, drained_at: Option<Instant>) {

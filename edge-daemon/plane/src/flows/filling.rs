@@ -1,8 +1,10 @@
 //! Filling the rings of a flow ahead of its packets.
 
+use super::cursor::Cursor;
 use super::depth::ahead;
 use super::flow::Flow;
-use super::leg::Source;
+use super::lane::Source;
+use super::leg::FlowLeg;
 use super::{Endpoints, opener_of};
 use lianmai_fanout::records::MAX_PAYLOAD;
 use std::time::Instant;
@@ -16,7 +18,9 @@ impl Flow {
     /// Learns how far the stream is. Returns the depth that it needs, if that is more than it has.
     pub(crate) fn advance(&mut self, now: Instant, endpoints: &mut Endpoints) -> Option<u32> {
         let opener = opener_of(endpoints, self.id.source, &self.session)?;
-        let before = std::mem::replace(&mut self.highest, opener.highest(self.id.ssrc)?);
+        // Not only by copies: on a busy machine they wait while the kernel goes on, and pads would run out before they are read.
+        let known = opener.highest(self.id.ssrc)?.max(self.highest);
+        let before = std::mem::replace(&mut self.highest, self.tokens.progress(known));
         self.pace = self.highest.saturating_sub(before);
         for before in self.cursor.pass(self.highest) {
             if self.tokens.retire(before) {
@@ -26,7 +30,8 @@ impl Flow {
         for leg in self.legs.iter_mut().filter(|leg| leg.wanted) {
             leg.pass(endpoints, self.highest);
         }
-        self.rate.update(now, self.highest, self.depth())
+        let burst = self.burst.update(now, self.stream.packets(), self.depth);
+        self.rate.update(now, self.highest, self.depth).max(burst)
     }
 
     /// Fills slots: first those that come next, then the others. Each pad takes one off the budget.
@@ -34,24 +39,20 @@ impl Flow {
         if self.is_withdrawn() {
             return;
         }
-        let until = if near_only {
-            self.near()
-        } else {
-            self.highest + ahead(self.depth())
+        let limit = Limit {
+            highest: self.highest,
+            before: if near_only { self.near() } else { u64::MAX },
         };
         while *budget > 0 {
-            let next = self.next();
-            if next >= until {
-                break;
-            }
-            self.put(next, endpoints, budget);
+            let Some(index) = self.next(limit) else { break };
+            self.put(index, limit, endpoints, budget);
         }
     }
 
     /// Pads that the stream used up since the last turn, at most those that there are.
     pub(crate) fn used(&self) -> usize {
         let wanted = self.legs.iter().filter(|leg| leg.wanted).count();
-        usize::try_from(self.pace.min(ahead(self.depth()))).map_or(0, |pace| pace * wanted)
+        usize::try_from(self.pace.min(ahead(self.depth))).map_or(0, |pace| pace * wanted)
     }
 
     /// The index before which rings are filled first.
@@ -62,28 +63,29 @@ impl Flow {
 
     /// Pads that are due and not there yet.
     pub(crate) fn backlog(&self) -> u64 {
-        let until = self.highest + ahead(self.depth());
         let wanted = self.legs.iter().filter(|leg| leg.wanted);
-        wanted.map(|leg| until.saturating_sub(leg.cursor.next)).sum()
+        wanted
+            .map(|leg| (self.highest + ahead(leg.depth())).saturating_sub(leg.end_of_pads()))
+            .sum()
     }
 
-    fn put(&mut self, index: u64, endpoints: &mut Endpoints, budget: &mut usize) {
-        if self.cursor.next == index {
+    fn put(&mut self, index: u64, limit: Limit, endpoints: &mut Endpoints, budget: &mut usize) {
+        if limit.next(&self.cursor, self.depth) == Some(index) {
             self.put_token(index, endpoints);
         }
-        let mut stream = [0; MAX_PAYLOAD];
-        self.session.apply_key_stream(self.id.ssrc, index, &mut stream);
-        let source = Source {
+        let due = |leg: &&mut FlowLeg| leg.wanted && leg.next(limit) == Some(index);
+        let mut due = self.legs.iter_mut().filter(due).peekable();
+        if due.peek().is_none() {
+            return;
+        }
+        let mut source = Source {
             index,
-            stream: &stream,
+            stream: [0; MAX_PAYLOAD],
         };
-        for leg in self
-            .legs
-            .iter_mut()
-            .filter(|leg| leg.wanted && leg.cursor.next == index)
-        {
-            leg.put(endpoints, &source);
-            *budget = budget.saturating_sub(1);
+        self.session
+            .apply_key_stream(self.id.ssrc, index, &mut source.stream);
+        for leg in due {
+            *budget = budget.saturating_sub(leg.put(limit, endpoints, &source));
         }
     }
 
@@ -103,12 +105,27 @@ impl Flow {
         self.cursor.next = index + 1;
     }
 
-    fn next(&self) -> u64 {
-        let legs = self
-            .legs
-            .iter()
-            .filter(|leg| leg.wanted)
-            .map(|leg| leg.cursor.next);
-        legs.fold(self.cursor.next, u64::min)
+    /// The first index that something is due for.
+    fn next(&self, limit: Limit) -> Option<u64> {
+        let wanted = self.legs.iter().filter(|leg| leg.wanted);
+        let pads = wanted.filter_map(|leg| leg.next(limit));
+        limit.next(&self.cursor, self.depth).into_iter().chain(pads).min()
+    }
+}
+
+/// How far rings are filled.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limit {
+    /// The newest packet: not farther than a ring reaches from here ...
+    highest: u64,
+    /// ... and not beyond this.
+    before: u64,
+}
+
+impl Limit {
+    /// The index that a ring of this depth is to have next; `None` if it is filled as far as it should be.
+    pub(super) fn next(self, cursor: &Cursor, depth: u32) -> Option<u64> {
+        let until = self.before.min(self.highest + ahead(depth));
+        (cursor.next < until).then_some(cursor.next)
     }
 }

@@ -1,7 +1,8 @@
 //! One flow: a stream of a publisher on its way through the kernel.
 
+use super::burst::Burst;
 use super::cursor::Cursor;
-use super::depth::Rate;
+use super::depth::{Rate, tokens_for};
 use super::fans::{FanLeg, Fans};
 use super::leg::FlowLeg;
 use super::plan::Plan;
@@ -25,28 +26,31 @@ pub(crate) struct Flow {
     pub(super) id: FlowId,
     pub(crate) track: usize,
     pub(crate) session: Rc<SessionKey>,
-    remote: SocketAddr,
-    stream: StreamSlot,
+    pub(super) remote: SocketAddr,
+    pub(super) stream: StreamSlot,
     pub(super) tokens: Rc<TokenRing>,
-    table: Rc<TableSlot>,
+    pub(super) table: Rc<TableSlot>,
     pub(super) cursor: Cursor,
     pub(super) highest: u64,
     /// How far the stream got since the last turn.
     pub(super) pace: u64,
+    /// Slots that each ring of pads should have.
+    pub(super) depth: u32,
     pub(crate) legs: Vec<FlowLeg>,
-    fans: Fans,
+    pub(super) fans: Fans,
     pub(super) rate: Rate,
-    state: State,
+    pub(super) burst: Burst,
+    pub(super) state: State,
     /// Whether the kernel has yet to hear of a leg.
-    has_news: bool,
+    pub(super) has_news: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     /// Its rings are being filled; the kernel does not know of it.
     Offered,
-    /// The kernel forwards it.
-    Running { renewed: Instant },
+    /// The kernel forwards it, and heard of us last then; `None` is from an earlier process.
+    Running { renewed: Option<Instant> },
     /// The kernel has forgotten it, but programs and copies may be under way.
     Withdrawn { since: Instant },
 }
@@ -67,25 +71,33 @@ impl Flow {
         else {
             return Ok(None);
         };
+        // An earlier process had a ring of it, and programs may still be using that.
+        if link.opener.tokens(id.ssrc).is_some() {
+            return Ok(None);
+        }
         let table = link.inbound_table(&plan.session, maps)?;
-        let tokens = Rc::new(TokenRing::new(maps.tokens(depth)?));
+        let tokens = maps.tokens(depth.max(tokens_for(plan.kind)))?;
+        let tokens = Rc::new(TokenRing::new(tokens));
         let mut stream = maps.stream()?;
         stream.describe(tokens.tokens(), &table);
-        link.opener.share(id.ssrc, Some(Rc::clone(&tokens)));
+        link.opener
+            .share(id.ssrc, Rc::clone(&tokens), stream.number(), plan.track);
         let mut flow = Self {
             id,
             track: plan.track,
             session: Rc::clone(&plan.session),
             remote: plan.remote,
             stream,
-            tokens,
             table,
-            cursor: Cursor::new(depth, plan.highest),
+            cursor: Cursor::new(tokens.tokens().len(), plan.highest),
+            tokens,
             highest: plan.highest,
             pace: 0,
+            depth,
             legs: Vec::new(),
             fans: Fans::default(),
             rate: Rate::new(now, plan.highest),
+            burst: Burst::new(now, 0),
             state: State::Offered,
             has_news: true,
         };
@@ -112,15 +124,28 @@ impl Flow {
             let planned = plan.legs.iter().find(|planned| leg.is(planned));
             self.has_news |= leg.follow(planned);
         }
+        for leg in &mut self.legs {
+            leg.deepen(self.highest, self.depth, endpoints, maps)?;
+        }
         for planned in &plan.legs {
             if self.legs.iter().any(|leg| leg.is(planned)) {
                 continue;
             }
-            let leg = FlowLeg::new(self.id.ssrc, plan.highest, self.depth(), planned, endpoints, maps)?;
+            let leg = FlowLeg::new(self.id.ssrc, plan.highest, self.depth, planned, endpoints, maps)?;
             self.legs.extend(leg);
             self.has_news = true;
         }
         Ok(())
+    }
+
+    /// Asks for deeper rings of pads: with the next plan that it follows they begin to be filled, while the kernel goes on with
+    /// those that it has. Says whether the tokens reach as far.
+    pub(crate) fn deepen(&mut self, depth: u32) -> bool {
+        let is_possible = depth <= self.tokens.tokens().len();
+        if is_possible {
+            self.depth = depth;
+        }
+        is_possible
     }
 
     /// Has the kernel forget the stream.
@@ -159,6 +184,7 @@ impl Flow {
         }
         self.fans.settle(drained_at);
         self.drop_legs(endpoints);
+        self.switch();
         if !self.is_running() && !self.is_ready() {
             return Ok(());
         }
@@ -173,6 +199,16 @@ impl Flow {
         self.renew(now)
     }
 
+    /// Goes over to deeper rings, all at once, and only when the kernel can be told at once.
+    fn switch(&mut self) {
+        if !self.fans.are_settled() || self.legs.iter().any(FlowLeg::is_deepening) {
+            return;
+        }
+        for leg in &mut self.legs {
+            self.has_news |= leg.switch();
+        }
+    }
+
     fn renew(&mut self, now: Stamp) -> Result<(), NotAnnounced> {
         match self.stream.announce(stream_key(self.remote, self.id.ssrc)) {
             Ok(()) => {}
@@ -180,14 +216,18 @@ impl Flow {
             Err(error) => return Err(error),
         }
         let is_due = match self.state {
-            State::Running { renewed } => now.at.saturating_duration_since(renewed) >= RENEWAL,
+            State::Running { renewed } => {
+                renewed.is_none_or(|renewed| now.at.saturating_duration_since(renewed) >= RENEWAL)
+            }
             State::Offered => true,
             State::Withdrawn { .. } => false,
         };
         if is_due {
             let lifetime = u64::try_from(LIFETIME.as_nanos()).unwrap_or(u64::MAX);
             self.stream.renew(now.nanos.saturating_add(lifetime));
-            self.state = State::Running { renewed: now.at };
+            self.state = State::Running {
+                renewed: Some(now.at),
+            };
         }
         Ok(())
     }
@@ -206,15 +246,16 @@ impl Flow {
     }
 
     fn ready_until(&self) -> u64 {
-        let legs = self.ready_legs().map(|leg| leg.cursor.next);
+        let legs = self.ready_legs().map(FlowLeg::end_of_pads);
         legs.fold(self.cursor.next, u64::min)
     }
 
     /// Ends the rings of legs that no packet can go to any more.
     fn drop_legs(&mut self, endpoints: &mut Endpoints) {
         let fans = &self.fans;
-        self.legs.retain(|leg| {
-            let stays = leg.wanted || fans.uses(leg.ring());
+        self.legs.retain_mut(|leg| {
+            leg.drop_before(|ring| fans.uses(ring), endpoints);
+            let stays = leg.wanted || leg.is_used(|ring| fans.uses(ring));
             if !stays {
                 leg.end(endpoints);
             }
@@ -233,15 +274,17 @@ impl Flow {
                 opener.taken(self.id.ssrc, index);
             }
         }
-        opener.share(self.id.ssrc, None);
+        opener.unshare(self.id.ssrc);
     }
 
     pub(crate) fn number(&self) -> u32 {
         self.stream.number()
     }
 
+    /// Slots of each ring of pads that the kernel has.
     pub(crate) fn depth(&self) -> u32 {
-        self.tokens.tokens().len()
+        let wanted = self.legs.iter().filter(|leg| leg.wanted);
+        wanted.map(FlowLeg::depth).min().unwrap_or(self.depth)
     }
 
     /// The legs that a copy went to. One of a fan that is not known went to any.

@@ -1,36 +1,35 @@
-//! One leg of a flow: its ring of pads, and how it is filled.
+//! One leg of a flow: its rings of pads, and what the kernel is to know of it.
 
-use super::cursor::Cursor;
 use super::fans::FanLeg;
+use super::filling::Limit;
+use super::lane::{Lane, Owner, Source};
 use super::plan::PlannedLeg;
-use super::{Endpoints, sealer_of};
-use crate::srtp::{PadRing, SessionKey};
-use lianmai_fanout::records::{self, MAX_PAYLOAD};
-use lianmai_fanout::{LegHeader, Ssrc};
-use lianmai_kernel::{Fate, FrameHeader, Maps, NoRoom, PeerSlot, TableSlot};
+use super::{Endpoints, link_of, sealer_of};
+use crate::endpoint::{Link, Noted};
+use crate::srtp::PadRing;
+use lianmai_fanout::Ssrc;
+use lianmai_fanout::records;
+use lianmai_kernel::{Maps, NoRoom, PeerSlot, TableSlot};
 use lianmai_webrtc::EndpointId;
 use std::rc::Rc;
 
 /// A leg while the kernel has pads of it.
 pub(crate) struct FlowLeg {
-    pub(crate) id: EndpointId,
-    ssrc: Ssrc,
-    session: Rc<SessionKey>,
-    ring: Rc<PadRing>,
+    owner: Owner,
+    lane: Lane,
+    /// A deeper ring that will take over once it is filled as far ...
+    deeper: Option<Lane>,
+    /// ... and the one that it took over from, as long as packets of it may be under way.
+    ///
+    /// Two rings have pads for the same indices then. The kernel takes an index by its one token and seals it by the one ring
+    /// that the fan of that moment has; the daemon seals only what it can claim in both.
+    before: Option<Lane>,
     table: Rc<TableSlot>,
-    pub(crate) cursor: Cursor,
-    header: LegHeader,
-    frame: FrameHeader,
+    /// As the kernel is to have it.
+    record: records::Leg,
     peer: Rc<PeerSlot>,
     /// Whether the stream should still go there.
     pub(crate) wanted: bool,
-}
-
-/// What the pads of one packet have in common.
-pub(crate) struct Source<'a> {
-    pub(crate) index: u64,
-    /// The publisher's key stream.
-    pub(crate) stream: &'a [u8; MAX_PAYLOAD],
 }
 
 impl FlowLeg {
@@ -44,10 +43,7 @@ impl FlowLeg {
         endpoints: &mut Endpoints,
         maps: &mut Maps,
     ) -> Result<Option<Self>, NoRoom> {
-        let Some(link) = endpoints
-            .get_mut(&plan.id)
-            .and_then(|endpoint| endpoint.link.as_mut())
-        else {
+        let Some(link) = link_of(endpoints, plan.id) else {
             return Ok(None);
         };
         if link.sealer.is_shared(ssrc) {
@@ -56,124 +52,189 @@ impl FlowLeg {
         let table = link.outbound_table(&plan.session, maps)?;
         let delta = plan.highest.wrapping_sub(highest).cast_signed();
         let ring = Rc::new(PadRing::new(maps.pads(depth)?, delta));
-        link.sealer.share(ssrc, Rc::clone(&ring));
+        if !link.sealer.share(ssrc, &ring) {
+            return Ok(None);
+        }
         Ok(Some(Self {
-            id: plan.id,
-            ssrc,
-            session: Rc::clone(&plan.session),
-            ring,
+            owner: Owner {
+                id: plan.id,
+                ssrc,
+                session: Rc::clone(&plan.session),
+            },
+            record: record(&ring, &table, plan),
+            lane: Lane::new(ring, highest),
+            deeper: None,
+            before: None,
             table,
-            cursor: Cursor::new(depth, highest),
-            header: plan.header,
-            frame: plan.frame,
             peer: Rc::clone(&plan.peer),
             wanted: true,
         }))
     }
 
+    /// A leg that an earlier process had, with the ring that the sealer has of it. `found` is the record by which the kernel seals
+    /// for it; it is planned no more if there is no plan.
+    pub(crate) fn adopt(
+        ssrc: Ssrc,
+        id: EndpointId,
+        link: &Link,
+        peer: &Rc<PeerSlot>,
+        found: records::Leg,
+        is_planned: bool,
+    ) -> Option<Self> {
+        let ring = link.sealer.ring(ssrc, found.pads)?;
+        let table = link.table(Noted::OutboundTable)?;
+        let is_it = found.table == table.id() && found.peer == peer.id();
+        let session = Rc::clone(link.sealer.session()?);
+        is_it.then(|| Self {
+            owner: Owner { id, ssrc, session },
+            lane: Lane::of(Rc::clone(ring)),
+            deeper: None,
+            before: None,
+            record: found,
+            table,
+            peer: Rc::clone(peer),
+            wanted: is_planned,
+        })
+    }
+
     /// Whether this is the leg that is planned, under the same key.
     pub(crate) fn is(&self, plan: &PlannedLeg) -> bool {
-        self.id == plan.id && Rc::ptr_eq(&self.session, &plan.session)
+        self.owner.id == plan.id && Rc::ptr_eq(&self.owner.session, &plan.session)
     }
 
     /// Takes over what is planned, or that it is planned no more; whether that is anything new.
     pub(crate) fn follow(&mut self, plan: Option<&PlannedLeg>) -> bool {
         let was_wanted = std::mem::replace(&mut self.wanted, plan.is_some());
         let Some(plan) = plan else { return was_wanted };
-        let is_same = was_wanted
-            && self.header == plan.header
-            && self.frame == plan.frame
-            && Rc::ptr_eq(&self.peer, &plan.peer);
-        self.header = plan.header;
-        self.frame = plan.frame;
+        let record = record(&self.lane.ring, &self.table, plan);
+        let before = std::mem::replace(&mut self.record, record);
         self.peer = Rc::clone(&plan.peer);
-        !is_same
+        !(was_wanted && before == self.record)
+    }
+
+    /// Begins a deeper ring beside the one that the kernel has, if that is not as deep and none is begun.
+    pub(crate) fn deepen(
+        &mut self,
+        highest: u64,
+        depth: u32,
+        endpoints: &mut Endpoints,
+        maps: &mut Maps,
+    ) -> Result<(), NoRoom> {
+        let is_due = self.wanted && self.lane.depth() < depth;
+        if !is_due || self.deeper.is_some() || self.before.is_some() {
+            return Ok(());
+        }
+        let ring = Rc::new(self.lane.ring.beside(maps.pads(depth)?));
+        let sealer = sealer_of(endpoints, self.owner.id, &self.owner.session);
+        if sealer.is_some_and(|sealer| sealer.share_beside(self.owner.ssrc, &ring)) {
+            self.deeper = Some(Lane::new(ring, highest));
+        }
+        Ok(())
+    }
+
+    /// Whether a deeper ring is not there yet.
+    pub(crate) fn is_deepening(&self) -> bool {
+        let is_ready = |deeper: &Lane| deeper.end() >= self.lane.end() && deeper.ring.pads().is_installed();
+        self.wanted && self.deeper.as_ref().is_some_and(|deeper| !is_ready(deeper))
+    }
+
+    /// Has the deeper ring take over, if there is one; says whether there was. The kernel has to hear of it.
+    pub(crate) fn switch(&mut self) -> bool {
+        let Some(deeper) = self.deeper.take_if(|_| self.wanted) else {
+            return false;
+        };
+        self.record.pads = deeper.ring.pads().id();
+        self.record.pad_mask = deeper.depth() - 1;
+        self.before = Some(std::mem::replace(&mut self.lane, deeper));
+        true
     }
 
     pub(crate) const fn ring(&self) -> &Rc<PadRing> {
-        &self.ring
+        &self.lane.ring
+    }
+
+    /// How many slots its ring has.
+    pub(crate) fn depth(&self) -> u32 {
+        self.lane.depth()
+    }
+
+    /// The first index that the kernel has no pad for.
+    pub(crate) const fn end_of_pads(&self) -> u64 {
+        self.lane.end()
     }
 
     /// Whether the kernel has what it takes for the packets up to this index.
     pub(crate) fn is_ready(&self, until: u64) -> bool {
-        self.cursor.next >= until && self.ring.pads().is_installed() && self.table.is_installed()
+        self.lane.end() >= until && self.lane.ring.pads().is_installed() && self.table.is_installed()
     }
 
     pub(crate) fn in_fan(&self) -> (records::Leg, FanLeg) {
-        let mut record = records::Leg {
-            pads: self.ring.pads().id(),
-            pad_mask: self.ring.pads().len() - 1,
-            table: self.table.id(),
-            peer: self.peer.id(),
-            payload_type: self.header.payload_type,
-            ip_version: 0,
-            frame_header_len: 0,
-            sums: [0; 2],
-            extensions: self.header.extensions,
-            reserved: [0; 7],
-            frame_header: [0; records::MAX_FRAME_HEADER],
-        };
-        self.frame.fill(&mut record);
         let leg = FanLeg {
-            id: self.id,
-            session: Rc::clone(&self.session),
-            ring: Rc::clone(&self.ring),
+            id: self.owner.id,
+            session: Rc::clone(&self.owner.session),
+            ring: Rc::clone(&self.lane.ring),
         };
-        (record, leg)
+        (self.record, leg)
     }
 
-    /// Puts the pad of the next index.
-    pub(crate) fn put(&mut self, endpoints: &mut Endpoints, source: &Source<'_>) {
-        if let Some(before) = self.cursor.before(source.index) {
-            self.retire(endpoints, before);
-        }
-        self.cursor.next = source.index + 1;
-        let Some(leg_index) = self.ring.leg_index(source.index) else {
-            return;
-        };
-        let is_fresh = sealer_of(endpoints, self.id, &self.session)
-            .is_some_and(|sealer| sealer.is_fresh(self.ssrc, leg_index));
-        let mask = self.session.tag_mask(self.ssrc, leg_index);
-        self.ring
-            .pads()
-            .put(source.index, mask, !is_fresh, MAX_PAYLOAD, |pad| {
-                pad.copy_from_slice(source.stream);
-                self.session.apply_key_stream(self.ssrc, leg_index, pad);
-            });
+    /// The first index that a pad is due for.
+    pub(super) fn next(&self, limit: Limit) -> Option<u64> {
+        let lanes = std::iter::once(&self.lane).chain(&self.deeper);
+        lanes.filter_map(|lane| lane.next(limit)).min()
+    }
+
+    /// Puts pads for this index where they are due; says how many.
+    pub(super) fn put(&mut self, limit: Limit, endpoints: &mut Endpoints, source: &Source) -> usize {
+        let lanes = std::iter::once(&mut self.lane).chain(&mut self.deeper);
+        let due = lanes.filter(|lane| lane.next(limit) == Some(source.index));
+        due.map(|lane| lane.put(&self.owner, endpoints, source)).count()
     }
 
     /// The stream went past these indices before they had pads.
     pub(crate) fn pass(&mut self, endpoints: &mut Endpoints, highest: u64) {
-        for before in self.cursor.pass(highest) {
-            self.retire(endpoints, before);
+        for lane in std::iter::once(&mut self.lane).chain(&mut self.deeper) {
+            lane.pass(&self.owner, endpoints, highest);
         }
     }
 
-    /// Before the slot of an index goes to another: from now on the sealer alone knows of it.
-    fn retire(&self, endpoints: &mut Endpoints, index: u64) {
-        if self.ring.retire(index) {
-            self.note_sealed(endpoints, index);
+    /// Ends the ring of before, unless packets of it may be under way.
+    pub(crate) fn drop_before(&mut self, is_used: impl Fn(&Rc<PadRing>) -> bool, endpoints: &mut Endpoints) {
+        if let Some(before) = self.before.take_if(|before| !is_used(&before.ring)) {
+            before.finish(&self.owner, endpoints);
         }
     }
 
-    /// Ends the ring, once no program uses it any more.
+    /// Whether a packet may still be sealed by one of its rings.
+    pub(crate) fn is_used(&self, is_used: impl Fn(&Rc<PadRing>) -> bool) -> bool {
+        is_used(&self.lane.ring) || self.before.as_ref().is_some_and(|before| is_used(&before.ring))
+    }
+
+    /// Ends its rings, once no program uses them any more.
     pub(crate) fn end(&self, endpoints: &mut Endpoints) {
-        for index in self.cursor.slots() {
-            if matches!(self.ring.fate(index), Fate::Sealed { .. } | Fate::Claimed) {
-                self.note_sealed(endpoints, index);
-            }
-        }
-        if let Some(sealer) = sealer_of(endpoints, self.id, &self.session) {
-            sealer.unshare(self.ssrc, &self.ring);
-        }
+        let lanes = std::iter::once(&self.lane)
+            .chain(&self.deeper)
+            .chain(&self.before);
+        lanes.for_each(|lane| lane.finish(&self.owner, endpoints));
     }
+}
 
-    fn note_sealed(&self, endpoints: &mut Endpoints, index: u64) {
-        let sealer = sealer_of(endpoints, self.id, &self.session);
-        if let (Some(sealer), Some(leg_index)) = (sealer, self.ring.leg_index(index)) {
-            sealer.sealed(self.ssrc, leg_index);
-        }
-    }
+/// What the kernel is to know of a leg.
+fn record(ring: &PadRing, table: &TableSlot, plan: &PlannedLeg) -> records::Leg {
+    let mut record = records::Leg {
+        pads: ring.pads().id(),
+        pad_mask: ring.pads().len() - 1,
+        table: table.id(),
+        peer: plan.peer.id(),
+        payload_type: plan.header.payload_type,
+        ip_version: 0,
+        frame_header_len: 0,
+        sums: [0; 2],
+        extensions: plan.header.extensions,
+        reserved: [0; 7],
+        frame_header: [0; records::MAX_FRAME_HEADER],
+    };
+    plan.frame.fill(&mut record);
+    record
 }
 
 #[cfg(test)]

@@ -3,18 +3,22 @@
 //! A flow is one stream of one publisher. It exists while the kernel can verify the stream and reach at least one leg;
 //! packets and legs that the kernel does not serve are the daemon's as ever. Everything here is pure in time.
 
+mod adoption;
+mod burst;
 mod checks;
 mod cursor;
 mod depth;
 mod fans;
 mod filling;
 mod flow;
+mod lane;
 mod leg;
 mod plan;
 #[cfg(test)]
 mod view;
 
 pub(crate) use checks::{Check, Checks};
+pub(crate) use cursor::slots;
 pub(crate) use fans::FanLeg;
 #[cfg(test)]
 pub(crate) use view::View;
@@ -224,10 +228,14 @@ impl Flows {
             if flow.is_withdrawn() {
                 continue;
             }
-            if let Some(depth) = flow.advance(now, endpoints) {
+            let Some(depth) = flow.advance(now, endpoints) else {
+                continue;
+            };
+            if !flow.deepen(depth) {
                 self.depths.insert(*id, depth);
                 flow.withdraw(now);
             }
+            self.reviewed_at = None;
         }
     }
 

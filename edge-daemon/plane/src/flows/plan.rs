@@ -110,6 +110,9 @@ fn share_numbers(endpoints: &mut Endpoints, leg: EndpointId, ground: &mut dyn Gr
     };
     if link.sealer.session().is_some() {
         leg.share_numbers(ground.maps());
+        if let Some(peer) = leg.shared_numbers() {
+            link.note_peer(peer);
+        }
     }
 }
 

@@ -38,6 +38,14 @@ impl Flows {
             .map(Flow::view)
     }
 
+    /// Has a flow ask for deeper rings, as a stream that is too fast for those that it has does.
+    pub(crate) fn deepen(&mut self, id: FlowId) {
+        let flow = self.flows.get_mut(&id).expect("a flow");
+        let depth = flow.depth() * 2;
+        flow.deepen(depth);
+        self.changed();
+    }
+
     /// Flows that are offered, running or withdrawn.
     pub(crate) fn count(&self) -> usize {
         self.flows.len()

@@ -1,7 +1,8 @@
 //! SRTP and SRTCP.
 //!
 //! RTP under AEAD_AES_128_GCM is opened and sealed here, at explicit packet indices, because the kernel does the same
-//! under the same keys. Everything else is the work of `webrtc-srtp`, with what it leaves to its caller:
+//! under the same keys; and which indices were used stands in the ledger, because the next process does so too. RTCP is sealed here
+//! for the same reason. Everything else is the work of `webrtc-srtp`, with what it leaves to its caller:
 //!
 //! * A context keeps state for every SSRC that it is shown before it knows whether the packet is authentic. Here every
 //!   SSRC has its own context, and one that authenticates nothing is thrown away.
@@ -10,6 +11,7 @@
 //! * It reads SRTCP trailers without looking at the length, and passes SRTCP with a cleared E bit under AES-CM without
 //!   checking the tag. Both are refused before it sees them.
 
+mod kept;
 mod opener;
 mod ring;
 mod sealer;
@@ -19,7 +21,8 @@ mod tests;
 #[cfg(test)]
 mod vectors;
 
-pub(crate) use opener::Opener;
+pub(crate) use kept::Book;
+pub(crate) use opener::{Opener, Whereabouts};
 pub(crate) use ring::{PadRing, TokenRing};
 pub(crate) use sealer::Sealer;
 pub(crate) use session::{SessionKey, TAG_LEN};

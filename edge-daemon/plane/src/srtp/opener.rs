@@ -1,10 +1,11 @@
 //! Opening what one peer sends.
 
+use super::kept::{Book, RtcpWindow, RtpWindow, rtcp_window, rtp_window};
 use super::ring::TokenRing;
 use super::session::{Forged, SessionKey};
 use super::{BadKeys, Opened, Refused, context, describe, session};
-use crate::replay::ReplayWindow;
 use lianmai_fanout::{RtpHeader, Ssrc};
+use lianmai_kernel::{Kind, Record};
 use lianmai_webrtc::{MasterKey, SrtpKeys, SrtpProfile};
 use rtp::header::Header;
 use rustc_hash::FxHashMap;
@@ -13,12 +14,6 @@ use webrtc_srtp::context::Context;
 
 /// Most SSRCs that one peer may send under, RTP and RTCP together.
 pub(super) const MAX_STREAMS: usize = 16;
-
-/// Sequence numbers in the RTP windows: 16 words, 1024 packets.
-pub(super) const RTP_WORDS: usize = 16;
-
-/// The same for SRTCP indices: 128 packets.
-const RTCP_WORDS: usize = 2;
 
 /// RFC 3711 §3.4: the E flag and the 31-bit index, and before them at least a header and an SSRC.
 const SRTCP_INDEX_LEN: usize = 4;
@@ -31,29 +26,53 @@ pub(crate) struct Opener {
     session: Option<Rc<SessionKey>>,
     /// Only SSRCs that authenticated something.
     pub(super) streams: FxHashMap<Ssrc, Inbound>,
+    book: Book,
     header: Header,
 }
 
-#[derive(Default)]
 pub(super) struct Inbound {
     /// For SRTCP, and for RTP without a session key.
     context: Option<Context>,
-    rtp: ReplayWindow<RTP_WORDS>,
-    rtcp: ReplayWindow<RTCP_WORDS>,
+    rtp: RtpWindow,
+    rtcp: RtcpWindow,
     /// What the kernel may take.
     tokens: Option<Rc<TokenRing>>,
+    page: Rc<Record>,
+}
+
+/// Where the kernel has a stream: what the next process needs to find it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Whereabouts {
+    /// The ring of tokens.
+    pub(crate) tokens: u32,
+    /// The stream's number.
+    pub(crate) stream: u32,
+    /// Index into the publisher's tracks.
+    pub(crate) track: usize,
 }
 
 impl Opener {
-    pub(crate) fn new(keys: &SrtpKeys) -> Result<Self, BadKeys> {
+    pub(crate) fn new(keys: &SrtpKeys, book: Book) -> Result<Self, BadKeys> {
         context(keys.profile, &keys.inbound)?;
         Ok(Self {
             profile: keys.profile,
             session: session(keys.profile, &keys.inbound)?,
             key: keys.inbound.clone(),
             streams: FxHashMap::default(),
+            book,
             header: Header::default(),
         })
+    }
+
+    /// Goes on with what an earlier process left of an SSRC.
+    pub(crate) fn resume(&mut self, ssrc: Ssrc, page: Record, tokens: Option<Rc<TokenRing>>) {
+        let stream = Inbound {
+            tokens,
+            ..Inbound::new(Rc::new(page))
+        };
+        if stream.rtp.highest().is_some() || stream.rtcp.highest().is_some() {
+            self.streams.insert(ssrc, stream);
+        }
     }
 
     /// The key of RTP; `None` where only a context knows how to use it.
@@ -64,7 +83,7 @@ impl Opener {
     /// Opens an SRTP packet with this header.
     pub(crate) fn open_rtp(&mut self, packet: &[u8], header: &RtpHeader) -> Result<Opened, Refused> {
         let (profile, key, session, rtp) = (self.profile, &self.key, &self.session, &mut self.header);
-        with_stream(&mut self.streams, header.ssrc, |stream| {
+        with_stream(&mut self.streams, &self.book, header.ssrc, |stream| {
             let index = stream.rtp.index_of(header.sequence);
             let index = index
                 .filter(|&index| stream.rtp.is_fresh(index))
@@ -89,7 +108,7 @@ impl Opener {
     pub(crate) fn open_rtcp(&mut self, packet: &[u8]) -> Result<Opened, Refused> {
         let (profile, key) = (self.profile, &self.key);
         let trailer = SrtcpTrailer::read(profile, packet)?;
-        with_stream(&mut self.streams, trailer.sender, |stream| {
+        with_stream(&mut self.streams, &self.book, trailer.sender, |stream| {
             if !stream.rtcp.is_fresh(trailer.index) {
                 return Err(Refused::Replayed);
             }
@@ -119,15 +138,61 @@ impl Opener {
         }
     }
 
-    /// From now on the kernel may take packets of this SSRC, by these tokens; with none, no longer.
-    pub(crate) fn share(&mut self, ssrc: Ssrc, tokens: Option<Rc<TokenRing>>) {
-        if let Some(stream) = self.streams.get_mut(&ssrc) {
-            stream.tokens = tokens;
+    /// From now on the kernel may take packets of this SSRC, by these tokens.
+    pub(crate) fn share(&mut self, ssrc: Ssrc, tokens: Rc<TokenRing>, stream: u32, track: usize) {
+        if let Some(inbound) = self.streams.get_mut(&ssrc) {
+            let ring = u64::from(tokens.tokens().id());
+            inbound
+                .page
+                .set_notes([ring + 1, u64::from(stream), track as u64]);
+            inbound.tokens = Some(tokens);
         }
+    }
+
+    /// The kernel takes none any more.
+    pub(crate) fn unshare(&mut self, ssrc: Ssrc) {
+        if let Some(stream) = self.streams.get_mut(&ssrc) {
+            stream.page.set_notes([0; 3]);
+            stream.tokens = None;
+        }
+    }
+
+    /// What the kernel may take of an SSRC.
+    pub(crate) fn tokens(&self, ssrc: Ssrc) -> Option<&Rc<TokenRing>> {
+        self.streams.get(&ssrc)?.tokens.as_ref()
+    }
+
+    /// Where the kernel has which SSRCs.
+    pub(crate) fn whereabouts(&self) -> impl Iterator<Item = (Ssrc, Whereabouts)> + '_ {
+        self.streams
+            .iter()
+            .filter_map(|(&ssrc, stream)| Some((ssrc, Whereabouts::of(&stream.page)?)))
+    }
+}
+
+impl Whereabouts {
+    /// As a page has it.
+    pub(crate) fn of(page: &Record) -> Option<Self> {
+        let [ring, stream, track] = page.notes();
+        Some(Self {
+            tokens: u32::try_from(ring.checked_sub(1)?).ok()?,
+            stream: u32::try_from(stream).ok()?,
+            track: usize::try_from(track).ok()?,
+        })
     }
 }
 
 impl Inbound {
+    fn new(page: Rc<Record>) -> Self {
+        Self {
+            context: None,
+            rtp: rtp_window(&page),
+            rtcp: rtcp_window(&page),
+            tokens: None,
+            page,
+        }
+    }
+
     fn context(&mut self, profile: SrtpProfile, key: &MasterKey) -> Result<&mut Context, Refused> {
         if self.context.is_none() {
             self.context = Some(context(profile, key).map_err(|_| Refused::Forged)?);
@@ -146,6 +211,7 @@ impl Inbound {
 /// Runs `open` on the stream of this SSRC, or on a new one that is kept only if that succeeds.
 fn with_stream(
     streams: &mut FxHashMap<Ssrc, Inbound>,
+    book: &Book,
     ssrc: Ssrc,
     open: impl FnOnce(&mut Inbound) -> Result<Opened, Refused>,
 ) -> Result<Opened, Refused> {
@@ -155,7 +221,8 @@ fn with_stream(
     if streams.len() >= MAX_STREAMS {
         return Err(Refused::TooManyStreams);
     }
-    let mut stream = Inbound::default();
+    let page = book.page(Kind::Inbound, ssrc).ok_or(Refused::TooManyStreams)?;
+    let mut stream = Inbound::new(page);
     let opened = open(&mut stream)?;
     streams.insert(ssrc, stream);
     Ok(opened)

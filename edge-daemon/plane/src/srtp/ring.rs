@@ -3,9 +3,11 @@
 //! A slot decides about its index as long as it has it. An index without a slot is the daemon's alone, and its replay
 //! window decides: the window hears of what the kernel used before a slot goes to another index.
 
-use lianmai_kernel::{Claim, Fate, Pads, Tokens};
+use lianmai_kernel::{Claim, Fate, Pads, Slot, Tokens};
 use std::cell::Cell;
-use std::rc::Rc;
+
+/// Packets that may be missing before those that are looked for.
+const MISSING: u64 = 16;
 
 /// The tokens of one stream.
 #[derive(Debug)]
@@ -24,6 +26,19 @@ impl TokenRing {
 
     pub(crate) const fn tokens(&self) -> &Tokens {
         &self.tokens
+    }
+
+    /// How far the stream is, of which it was known that it is so far, by what the kernel took since. The daemon's copies of that may
+    /// still be waiting.
+    pub(crate) fn progress(&self, known: u64) -> u64 {
+        let (mut newest, mut index) = (known, known);
+        while index < newest + MISSING {
+            index += 1;
+            if self.tokens.slot(index) == Slot::Claimed {
+                newest = index;
+            }
+        }
+        newest
     }
 
     /// Takes an index away from the kernel; `false` if that was faster.
@@ -82,17 +97,32 @@ impl PadRing {
         is_used
     }
 
+    /// Another ring for the same leg.
+    pub(crate) const fn beside(&self, pads: Pads) -> Self {
+        Self::new(pads, self.delta)
+    }
+
+    /// What the next process needs to find these of one leg: each by its number, as one more than that, and how they number.
+    pub(super) fn notes(ring: Option<&Self>, beside: Option<&Self>) -> [u64; 3] {
+        let number = |ring: Option<&Self>| ring.map_or(0, |ring| u64::from(ring.pads.id()) + 1);
+        let delta = ring.map_or(0, |ring| ring.delta.cast_unsigned());
+        [number(ring), delta, number(beside)]
+    }
+
+    /// The rings of which these are the notes, and how they number.
+    pub(crate) fn noted([ring, delta, beside]: [u64; 3]) -> impl Iterator<Item = (u32, i64)> {
+        let beside = if beside == ring { 0 } else { beside };
+        let numbers = [ring, beside].into_iter();
+        let numbers = numbers.filter_map(|number| u32::try_from(number.checked_sub(1)?).ok());
+        numbers.map(move |number| (number, delta.cast_signed()))
+    }
+
     /// Takes the pad of a leg's index away from the kernel; `false` if that was faster.
-    fn claim(&self, leg_index: u64) -> bool {
+    pub(super) fn claim(&self, leg_index: u64) -> bool {
         // An index of the leg before the publisher's first has no pad.
         let Some(index) = leg_index.checked_add_signed(-self.delta) else {
             return true;
         };
         index < self.floor.get() || !matches!(self.pads.claim(index), Claim::AlreadyClaimed)
     }
-}
-
-/// Takes an index away from the kernel in all rings that have it; `false` if the kernel was faster in one of them.
-pub(super) fn claim_all(rings: &[Rc<PadRing>], leg_index: u64) -> bool {
-    rings.iter().all(|ring| ring.claim(leg_index))
 }

@@ -1,7 +1,7 @@
-//! AEAD_AES_128_GCM for RTP at an explicit packet index (RFC 7714).
+//! AEAD_AES_128_GCM at explicit indices (RFC 7714): for RTP, and for sealing RTCP.
 //!
-//! The kernel seals under the same keys, so a rollover counter must not be guessed in two places: whoever seals or opens
-//! here says which of the 2^48 packets of its SSRC it means.
+//! The kernel seals under the same keys, and so does the next process after a crash. So no counter is kept in two places:
+//! whoever seals or opens here says which of the 2^48 packets of its SSRC it means, or which of the 2^31 of its SRTCP.
 
 use super::{BadKeys, NotSealed};
 use aes::Aes128;
@@ -20,9 +20,15 @@ pub(crate) const TAG_LEN: usize = 16;
 /// RFC 3711 §3.3.1: a packet index has 48 bits.
 const INDICES: u64 = 1 << 48;
 
-/// RFC 3711 §4.3.2: the labels of the SRTP encryption key and salt.
-const LABEL_ENCRYPTION: u8 = 0;
-const LABEL_SALT: u8 = 2;
+/// RFC 3711 §4.3.2: the labels of the encryption key and salt of SRTP, and of SRTCP.
+const RTP_LABELS: [u8; 2] = [0, 2];
+const RTCP_LABELS: [u8; 2] = [3, 5];
+
+/// RFC 3711 §3.4: the E flag says that SRTCP is encrypted; the index beside it has 31 bits.
+const ENCRYPTED: u32 = 1 << 31;
+
+/// RFC 7714 §9.2: what of an RTCP packet stays in the clear.
+const RTCP_HEADER_LEN: usize = 8;
 
 /// RFC 7714 §14.2.
 const KEY_LEN: usize = 16;
@@ -31,6 +37,8 @@ const SALT_LEN: usize = 12;
 /// NIST SP 800-38D §7.1: the first counter block masks the tag, the following ones are the key stream.
 const TAG_COUNTER: u32 = 1;
 const STREAM_COUNTER: u32 = 2;
+
+type KeyStream<'k> = StreamCipherCoreWrapper<CtrCore<&'k Aes128, Ctr32BE>>;
 
 /// The keys of one direction of one peer.
 pub(crate) struct SessionKey {
@@ -44,8 +52,18 @@ pub(crate) struct SessionKey {
 pub(super) struct Forged;
 
 impl SessionKey {
-    /// RFC 3711 §4.3, as RFC 7714 §11 uses it.
+    /// The keys of RTP.
     pub(crate) fn derive(master: &MasterKey) -> Result<Self, BadKeys> {
+        Self::derive_with(master, RTP_LABELS)
+    }
+
+    /// The keys of RTCP.
+    pub(super) fn derive_rtcp(master: &MasterKey) -> Result<Self, BadKeys> {
+        Self::derive_with(master, RTCP_LABELS)
+    }
+
+    /// RFC 3711 §4.3, as RFC 7714 §11 uses it.
+    fn derive_with(master: &MasterKey, labels: [u8; 2]) -> Result<Self, BadKeys> {
         let (key, salt) = (&master.key, &master.salt);
         let prf = Aes128::new_from_slice(key)
             .map_err(|_| webrtc_srtp::Error::SrtpMasterKeyLength(KEY_LEN, key.len()))?;
@@ -53,8 +71,7 @@ impl SessionKey {
             .as_slice()
             .try_into()
             .map_err(|_| webrtc_srtp::Error::SrtpSaltLength(SALT_LEN, salt.len()))?;
-        let [session_key, session_salt] =
-            [LABEL_ENCRYPTION, LABEL_SALT].map(|label| derive_block(&prf, &salt, label));
+        let [session_key, session_salt] = labels.map(|label| derive_block(&prf, &salt, label));
         let mut session = Self::new(&session_key, [0; SALT_LEN]);
         if let Some(salt) = session_salt.first_chunk() {
             session.salt = *salt;
@@ -84,9 +101,20 @@ impl SessionKey {
 
     /// XORs the key stream of this packet into `bytes`.
     pub(crate) fn apply_key_stream(&self, ssrc: Ssrc, index: u64, bytes: &mut [u8]) {
+        self.key_stream(ssrc, index).apply_keystream(bytes);
+    }
+
+    /// Writes `bytes` XOR the key stream of this packet, without a look at what stood in `crossed`, which is as long.
+    pub(crate) fn cross(&self, ssrc: Ssrc, index: u64, bytes: &[u8], crossed: &mut [u8]) {
+        self.key_stream(ssrc, index)
+            .apply_keystream_b2b(bytes, crossed)
+            .expect("both are as long as a pad");
+    }
+
+    fn key_stream(&self, ssrc: Ssrc, index: u64) -> KeyStream<'_> {
         let iv = self.counter_block(ssrc, index, STREAM_COUNTER);
         let core = CtrCore::<_, Ctr32BE>::inner_iv_init(&self.block, &iv.into());
-        StreamCipherCoreWrapper::from_core(core).apply_keystream(bytes);
+        StreamCipherCoreWrapper::from_core(core)
     }
 
     /// Opens a packet whose header has this length.
@@ -129,6 +157,28 @@ impl SessionKey {
             .seal_in_place_separate_tag(self.nonce(ssrc, index), Aad::from(&*header), payload)
             .map_err(|_| NotSealed::Refused)?;
         sealed.extend_from_slice(tag.as_ref());
+        Ok(sealed.freeze())
+    }
+
+    /// Seals a compound RTCP packet (RFC 7714 §9). The caller answers for using the index once.
+    pub(super) fn seal_rtcp(&self, ssrc: Ssrc, index: u32, packet: &[u8]) -> Result<Bytes, NotSealed> {
+        if index >= ENCRYPTED {
+            return Err(NotSealed::Refused);
+        }
+        let trailer = (ENCRYPTED | index).to_be_bytes();
+        let mut sealed = BytesMut::with_capacity(packet.len() + TAG_LEN + trailer.len());
+        sealed.extend_from_slice(packet);
+        let (header, payload) = sealed
+            .split_at_mut_checked(RTCP_HEADER_LEN)
+            .ok_or(NotSealed::Refused)?;
+        let clear = [&*header, &trailer].concat();
+        // RFC 7714 §9.1: 00 00 || SSRC || 00 00 || 0 || index, which is the IV of an RTP packet with that index.
+        let tag = self
+            .aead
+            .seal_in_place_separate_tag(self.nonce(ssrc, u64::from(index)), Aad::from(clear), payload)
+            .map_err(|_| NotSealed::Refused)?;
+        sealed.extend_from_slice(tag.as_ref());
+        sealed.extend_from_slice(&trailer);
         Ok(sealed.freeze())
     }
 

@@ -1,7 +1,7 @@
 //! What an attacker on the path may try.
 
 use super::opener::MAX_STREAMS;
-use super::{NotSealed, Opener, PadRing, Refused, Sealer, TokenRing, context};
+use super::{Book, NotSealed, Opener, PadRing, Refused, Sealer, TokenRing, context};
 use bytes::Bytes;
 use lianmai_fanout::records::Sealed;
 use lianmai_fanout::{RtpHeader, SequenceNumber, Ssrc};
@@ -36,8 +36,8 @@ fn keys(profile: SrtpProfile) -> SrtpKeys {
 fn pair(profile: SrtpProfile) -> (Sealer, Opener) {
     let keys = keys(profile);
     (
-        Sealer::new(&keys).expect("keys"),
-        Opener::new(&keys).expect("keys"),
+        Sealer::new(&keys, Book::of_nobody()).expect("keys"),
+        Opener::new(&keys, Book::of_nobody()).expect("keys"),
     )
 }
 
@@ -217,9 +217,9 @@ fn one_ssrc_and_index_is_sealed_once() {
 fn keys_of_a_wrong_length_are_an_error() {
     let mut wrong = keys(SrtpProfile::AeadAes128Gcm);
     wrong.inbound.salt.push(0);
-    assert!(Opener::new(&wrong).is_err());
+    assert!(Opener::new(&wrong, Book::of_nobody()).is_err());
     wrong.outbound.key.pop();
-    assert!(Sealer::new(&wrong).is_err());
+    assert!(Sealer::new(&wrong, Book::of_nobody()).is_err());
 }
 
 /// Ours and `webrtc-srtp` have nothing in common but the RFC.
@@ -296,7 +296,7 @@ fn shared_opener() -> (Sealer, Opener, Rc<TokenRing>) {
     let tokens = Maps::in_memory().expect("memory").tokens(8).expect("room");
     (101..108).for_each(|index| _ = tokens.put(index, [0; 16], false));
     let tokens = Rc::new(TokenRing::new(tokens));
-    opener.share(SSRC, Some(Rc::clone(&tokens)));
+    opener.share(SSRC, Rc::clone(&tokens), 0, 0);
     (sealer, opener, tokens)
 }
 
@@ -352,7 +352,7 @@ fn shared_sealer() -> (Sealer, Rc<PadRing>) {
     let pads = Maps::in_memory().expect("memory").pads(8).expect("room");
     (65_637..65_644).for_each(|index| _ = pads.put(index, [0; 16], false, 16, |_| {}));
     let ring = Rc::new(PadRing::new(pads, -65_536));
-    sealer.share(SSRC, Rc::clone(&ring));
+    assert!(sealer.share(SSRC, &ring));
     (sealer, ring)
 }
 
@@ -383,18 +383,42 @@ fn what_is_sealed_here_is_not_sealed_by_the_kernel_as_well() {
     assert_eq!(claim, Claim::AlreadyClaimed);
 }
 
-/// A stream that ends and begins again under the same SSRC has two rings for a moment.
+/// Two pads for one index would be two packets sealed with it.
 #[test]
-fn of_two_rings_of_one_leg_both_are_asked() {
-    let (mut sealer, old) = shared_sealer();
+fn the_kernel_has_one_ring_of_an_ssrc_at_a_time() {
+    let (mut sealer, ring) = shared_sealer();
     let pads = Maps::in_memory().expect("memory").pads(8).expect("room");
-    (101..108).for_each(|index| _ = pads.put(index, [0; 16], false, 16, |_| {}));
-    let new = Rc::new(PadRing::new(pads, 0));
-    sealer.share(SSRC, Rc::clone(&new));
-    assert_eq!(old.pads().claim(65_639), Claim::Granted, "by the kernel");
-    assert_eq!(try_seal(&mut sealer, 103), Err(NotSealed::AlreadySealed));
-    assert!(try_seal(&mut sealer, 104).is_ok());
-    assert_eq!(new.pads().claim(104), Claim::AlreadyClaimed);
+    let other = Rc::new(PadRing::new(pads, 0));
+    assert!(!sealer.share(SSRC, &other));
+    sealer.unshare(SSRC, &other);
+    assert!(sealer.is_shared(SSRC), "by the first one");
+    sealer.unshare(SSRC, &ring);
+    assert!(sealer.share(SSRC, &other));
+}
+
+#[test]
+fn while_one_ring_takes_over_from_another_an_index_is_claimed_in_both() {
+    let (mut sealer, ring) = shared_sealer();
+    let (mask, pads) = ([0; 16], Maps::in_memory().expect("memory").pads(8).expect("room"));
+    let beside = Rc::new(ring.beside(pads));
+    (65_637..65_641).for_each(|index| assert!(beside.pads().put(index, mask, false, 8, |_| {})));
+    assert!(sealer.share_beside(SSRC, &beside) && !sealer.share_beside(SSRC, &beside));
+    let by_kernel = |ring: &PadRing, index| ring.pads().seal_like_the_kernel(index, 5, Sealed::default());
+    assert_eq!(by_kernel(&ring, 65_637), Claim::Granted);
+    assert_eq!(by_kernel(&beside, 65_638), Claim::Granted);
+    assert!(try_seal(&mut sealer, 101).is_err() && try_seal(&mut sealer, 102).is_err());
+    assert!(try_seal(&mut sealer, 103).is_ok());
+    for ring in [&ring, &beside] {
+        assert_eq!(by_kernel(ring, 65_639), Claim::AlreadyClaimed);
+    }
+    sealer.unshare(SSRC, &ring);
+    assert_eq!(
+        sealer
+            .rings()
+            .map(|(_, ring)| ring.pads().id())
+            .collect::<Vec<_>>(),
+        [beside.pads().id()]
+    );
 }
 
 /// RFC 3711 §3.3.1: a receiver that joins late starts at the rollover counter 0, wherever the publisher is.

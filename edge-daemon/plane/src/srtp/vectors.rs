@@ -5,7 +5,7 @@
 //! the code in use agrees with it bit by bit on whole packets.
 
 use super::session::SessionKey;
-use super::{Opener, Sealer, context};
+use super::{Book, Opener, Sealer, context};
 use aes::Aes128;
 use aes::cipher::{BlockEncrypt, KeyInit};
 use lianmai_fanout::ghash::{Block, Ghash, Table};
@@ -156,6 +156,9 @@ fn rfc_7714_in_parts() {
     let mut payload = packet[12..].to_vec();
     session.apply_key_stream(SSRC, INDEX, &mut payload);
     assert_eq!(payload, sealed[12..sealed.len() - 16]);
+    let mut crossed = vec![0xa5; payload.len()];
+    session.cross(SSRC, INDEX, &packet[12..], &mut crossed);
+    assert_eq!(crossed, payload);
     let mut table = Box::new(Table::EMPTY);
     table.fill(session.hash_subkey());
     let mut hash = Ghash::new(&table);
@@ -197,8 +200,8 @@ fn the_code_in_use_agrees_with_both_rfcs() {
             inbound: master.clone(),
             outbound: master.clone(),
         };
-        let mut sealer = Sealer::new(&keys).expect("keys");
-        let mut opener = Opener::new(&keys).expect("keys");
+        let mut sealer = Sealer::new(&keys, Book::of_nobody()).expect("keys");
+        let mut opener = Opener::new(&keys, Book::of_nobody()).expect("keys");
         let mut independent = context(profile, &master).expect("keys");
         for index in 65_533..65_540u64 {
             // A CSRC, and extension elements between paddings.

@@ -269,7 +269,7 @@ fn a_plane_that_ends_leaves_the_interface_as_it_was() {
 
 #[test]
 fn an_interface_that_is_not_there_is_an_error_that_names_it() {
-    let config = lianmai_plane::PlaneConfig::new("127.0.0.1:0".parse().expect("an address"));
-    let error = lianmai_plane::spawn_kernel(&config, "nowhere7").expect_err("there is none");
+    let mut config = lianmai_plane::PlaneConfig::new("127.0.0.1:0".parse().expect("an address"));
+    let error = lianmai_plane::spawn_kernel(&mut config, "nowhere7").expect_err("there is none");
     assert!(error.to_string().contains("nowhere7"), "{error}");
 }

@@ -158,7 +158,7 @@ fn a_stream_that_is_published_again_goes_on_to_its_legs() {
 #[test]
 fn a_port_that_is_taken_is_an_error_that_names_it() {
     let plane = Plane::start();
-    let error = spawn_userspace(&PlaneConfig::new(plane.address())).expect_err("taken");
+    let error = spawn_userspace(&mut PlaneConfig::new(plane.address())).expect_err("taken");
     assert!(
         error.to_string().contains(&plane.address().to_string()),
         "{error}"
@@ -177,14 +177,14 @@ fn after_shutdown_the_port_is_free_and_commands_are_refused() {
     assert!(matches!(wait(plane.handle.snapshot()), Err(PlaneError::Ended)));
     let address = plane.address();
     drop(plane);
-    spawn_userspace(&PlaneConfig::new(address)).expect("free again");
+    spawn_userspace(&mut PlaneConfig::new(address)).expect("free again");
 }
 
 /// The address of a socket that a plane before this one left, and its plane.
 fn plane_with(left: UdpSocket, bind: SocketAddr) -> Plane {
     let mut config = PlaneConfig::new(bind);
-    config.socket = Some(left);
-    let (handle, outputs) = spawn_userspace(&config).expect("a plane");
+    config.resumption.socket = Some(left);
+    let (handle, outputs) = spawn_userspace(&mut config).expect("a plane");
     Plane { handle, outputs }
 }
 

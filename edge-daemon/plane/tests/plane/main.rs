@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod control;
+mod crash;
 mod fanout;
 mod hostile;
 mod kernel;

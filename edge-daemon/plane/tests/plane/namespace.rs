@@ -1,7 +1,9 @@
 //! Network namespaces that live as long as the thread that made them.
 
+use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::gettid;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc::channel;
 use std::thread;
@@ -39,6 +41,23 @@ fn at_the_far_end<T: Send + 'static>(make: impl FnOnce() -> T + Send + 'static) 
     ip(&format!("link set lan1 netns {thread_id}"));
     moved.send(()).expect("the thread waits");
     far.join().expect("the far end is made")
+}
+
+/// A BPF file system that only this thread and those that it starts can see, as long as they live.
+pub(crate) fn bpf_file_system() -> Option<PathBuf> {
+    unshare(CloneFlags::CLONE_NEWNS).ok()?;
+    let no_data: Option<&str> = None;
+    mount(
+        no_data,
+        "/",
+        no_data,
+        MsFlags::MS_REC | MsFlags::MS_PRIVATE,
+        no_data,
+    )
+    .ok()?;
+    let place = Path::new("/mnt");
+    mount(Some("bpf"), place, Some("bpf"), MsFlags::empty(), no_data).ok()?;
+    Some(place.to_owned())
 }
 
 /// The `ip` of iproute2.

@@ -2,7 +2,8 @@
 
 use lianmai_fanout::{PayloadType, RtpPacket, SequenceNumber, Ssrc};
 use lianmai_plane::{
-    Command, Event, Metrics, Outputs, PlaneConfig, PlaneHandle, Snapshot, spawn_kernel, spawn_userspace,
+    Command, Event, Metrics, Outputs, PlaneConfig, PlaneHandle, Resumption, Snapshot, spawn_kernel,
+    spawn_userspace,
 };
 use lianmai_webrtc::media::{Codec, ExtensionIds, Feedback, Kind, Track};
 use lianmai_webrtc::{EndpointId, MasterKey, SrtpKeys, SrtpProfile, Validated};
@@ -10,6 +11,8 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::BorrowedFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use webrtc_srtp::context::Context;
 use webrtc_srtp::protection_profile::ProtectionProfile;
@@ -32,21 +35,52 @@ pub(crate) struct Plane {
 
 impl Plane {
     pub(crate) fn start() -> Self {
-        let config = PlaneConfig::new("127.0.0.1:0".parse().expect("an address"));
-        let (handle, outputs) = spawn_userspace(&config).expect("a free port");
+        let mut config = PlaneConfig::new("127.0.0.1:0".parse().expect("an address"));
+        let (handle, outputs) = spawn_userspace(&mut config).expect("a free port");
         Self { handle, outputs }
     }
 
     /// `None` where the programs were not built, or may not be loaded.
     pub(crate) fn start_in_kernel(bind: &str, interface: &str) -> Option<Self> {
-        let config = PlaneConfig::new(bind.parse().expect("an address"));
-        match spawn_kernel(&config, interface) {
+        let mut config = PlaneConfig::new(bind.parse().expect("an address"));
+        match spawn_kernel(&mut config, interface) {
             Ok((handle, outputs)) => Some(Self { handle, outputs }),
             Err(error) => {
                 eprintln!("skipped: {error}");
                 None
             }
         }
+    }
+
+    /// The same with pins, from what an earlier one left.
+    pub(crate) fn start_pinned(
+        bind: SocketAddr,
+        interface: &str,
+        pins: &Path,
+        left: Resumption,
+    ) -> Option<Self> {
+        let mut config = PlaneConfig::new(bind);
+        config.pins = Some(pins.to_owned());
+        config.resumption = left;
+        match spawn_kernel(&mut config, interface) {
+            Ok((handle, outputs)) => Some(Self { handle, outputs }),
+            Err(error) => {
+                eprintln!("skipped: {error}");
+                None
+            }
+        }
+    }
+
+    /// Kills it. What a keeper would have kept is what remains, and the commands that the edge would give again.
+    pub(crate) fn kill(self, commands: Vec<Command>) -> Resumption {
+        let copy = |descriptor: BorrowedFd<'_>| descriptor.try_clone_to_owned().expect("a descriptor");
+        let left = Resumption {
+            socket: Some(copy(self.handle.socket()).into()),
+            ledger: Some(copy(self.handle.ledger())),
+            commands,
+        };
+        self.handle.abandon();
+        left
     }
 
     /// Applies a command and waits until it is applied: packets take another way to the plane than commands.
@@ -161,6 +195,15 @@ impl Peer {
 
     pub(crate) fn connect(&self) -> Command {
         Command::Connect {
+            endpoint: self.id,
+            remote: self.vouched(),
+            keys: self.keys.clone(),
+        }
+    }
+
+    /// As the edge says it again after a crash.
+    pub(crate) fn resume(&self) -> Command {
+        Command::Resume {
             endpoint: self.id,
             remote: self.vouched(),
             keys: self.keys.clone(),

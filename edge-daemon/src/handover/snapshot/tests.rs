@@ -191,10 +191,10 @@ fn a_plane_is_told_of_streams_then_of_legs_then_of_addresses() {
     let kinds: Vec<u8> = snapshot
         .commands()
         .iter()
-        .map(|(_, command)| match command {
+        .map(|command| match command {
             Command::Publish { .. } => 0,
             Command::Subscribe { .. } => 1,
-            Command::Connect { .. } => 2,
+            Command::Resume { .. } => 2,
             other => panic!("{other:?}"),
         })
         .collect();

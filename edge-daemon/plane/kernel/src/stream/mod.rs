@@ -4,6 +4,7 @@
     reason = "leg records are written whole, before the kernel is pointed at them"
 )]
 
+mod adopted;
 #[cfg(test)]
 mod tests;
 

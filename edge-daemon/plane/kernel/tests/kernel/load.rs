@@ -2,7 +2,7 @@
 
 use crate::namespace::{eventually, ip, with_wire};
 use lianmai_fanout::records::Outcome;
-use lianmai_kernel::{Config, Kernel, NoRoom, Unavailable};
+use lianmai_kernel::{Config, Kernel, NoRoom, Outliving, Unavailable};
 
 pub(crate) const PORT: u16 = 8_444;
 
@@ -22,6 +22,7 @@ fn load_on(interface: &str) -> Result<Kernel, Unavailable> {
     Kernel::load(&Config {
         interface: interface.to_owned(),
         media_port: PORT,
+        outliving: Outliving::No,
     })
 }
 

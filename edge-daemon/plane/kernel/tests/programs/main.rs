@@ -1,7 +1,7 @@
 //! The kernel programs, run on real packets by the kernel itself (`BPF_PROG_TEST_RUN`). Publishers seal with `webrtc-srtp`,
 //! and every packet that leaves is opened by it.
 
-mod cost;
+mod floor;
 mod forgeries;
 mod keys;
 mod packets;

@@ -1,6 +1,8 @@
 //! An engine beside a kernel: who forwards what, and that nothing is sealed twice or lost, whatever happens when.
 
 mod changes;
+mod crashes;
+mod deepening;
 mod forwarding;
 mod properties;
 mod races;

@@ -1,15 +1,17 @@
 //! Any order of everything.
 
 use crate::engine::lab::{GCM, HOST, Lab, SHA1, Taken, Verdict};
-use lianmai_webrtc::EndpointId;
-use proptest::prelude::{Just, ProptestConfig, Strategy, prop, prop_assert_eq, prop_oneof, proptest};
-use std::time::Duration;
+use lianmai_webrtc::{EndpointId, SrtpProfile};
+use proptest::prelude::{
+    Just, ProptestConfig, Strategy, TestCaseError, prop, prop_assert_eq, prop_oneof, proptest,
+};
+use std::time::{Duration, Instant};
 
 const LEGS: [EndpointId; 3] = [EndpointId(2), EndpointId(3), EndpointId(4)];
 const MS: Duration = Duration::from_millis(1);
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     /// The next packet, through the kernel if that takes it.
     Send,
     /// The next packet, on the socket.
@@ -26,13 +28,15 @@ enum Step {
     Hold,
     /// One that was held back comes, here or there.
     Release(usize, bool),
+    /// Deeper rings are asked for, and take over some turns later.
+    Deepen,
     Turn,
     Pass(u32),
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+fn step() -> impl Strategy<Value = Step> {
     let any = 0..64usize;
-    let step = prop_oneof![
+    prop_oneof![
         6 => Just(Step::Send),
         2 => Just(Step::SendToSocket),
         4 => Just(Step::Begin),
@@ -43,7 +47,15 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (any, prop::bool::ANY).prop_map(|(which, kernel)| Step::Release(which, kernel)),
         2 => Just(Step::Turn),
         2 => (0..12u32).prop_map(Step::Pass),
-    ];
+    ]
+}
+
+pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(step(), 1..120)
+}
+
+pub(super) fn steps_with_deeper_rings() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![24 => step(), 1 => Just(Step::Deepen)];
     prop::collection::vec(step, 1..120)
 }
 
@@ -51,17 +63,31 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 struct Begun {
     taken: Taken,
     has_copy: bool,
+    at: Instant,
+    is_through: bool,
 }
 
-struct Run {
-    lab: Lab,
+/// When a program is through, where it is known to be: before it could be twice the time of the longest step.
+const THROUGH: Duration = Duration::from_millis(8);
+
+pub(super) struct Run {
+    pub(super) lab: Lab,
     begun: Vec<Begun>,
-    sent: Vec<Vec<u8>>,
+    pub(super) sent: Vec<Vec<u8>>,
     held: Vec<Vec<u8>>,
 }
 
 impl Run {
-    fn step(&mut self, step: &Step) {
+    pub(super) fn with_legs(first: u16, profiles: &[SrtpProfile]) -> Self {
+        Self {
+            lab: Lab::running(first, profiles),
+            begun: Vec::new(),
+            sent: Vec::new(),
+            held: Vec::new(),
+        }
+    }
+
+    pub(super) fn step(&mut self, step: &Step) {
         match *step {
             Step::Send => {
                 let packet = self.next();
@@ -78,6 +104,7 @@ impl Run {
             Step::Continue(which, leg) => {
                 if let Some(begun) = pick(&self.begun, which)
                     && leg < begun.taken.legs()
+                    && !begun.is_through
                 {
                     self.lab.egress(&begun.taken, leg);
                 }
@@ -105,6 +132,7 @@ impl Run {
                     self.come(&packet, by_kernel);
                 }
             }
+            Step::Deepen => self.lab.deepen(),
             Step::Turn => self.lab.turn(),
             Step::Pass(ms) => self.lab.pass(MS * ms),
         }
@@ -131,12 +159,44 @@ impl Run {
             Verdict::Taken(taken) => self.begun.push(Begun {
                 taken,
                 has_copy: false,
+                at: self.lab.now.at,
+                is_through: false,
             }),
         }
     }
 
+    /// Rings that nobody needs any more go a grace later, by when programs are through and copies have come.
+    pub(super) fn keep_to_the_grace(&mut self) {
+        for begun in &mut self.begun {
+            if self.lab.now.at.saturating_duration_since(begun.at) < THROUGH {
+                continue;
+            }
+            begun.is_through = true;
+            if !std::mem::replace(&mut begun.has_copy, true) {
+                self.lab.copies.push_back(begun.taken.clone());
+            }
+        }
+    }
+
+    fn check(&mut self, first: u16) -> Result<(), TestCaseError> {
+        self.finish();
+        let mut expected: Vec<u16> = self.sent.iter().map(|packet| number(packet)).collect();
+        expected.push(first);
+        expected.sort_unstable();
+        for leg in LEGS {
+            let mut got = self.lab.got(leg);
+            got.sort_unstable();
+            prop_assert_eq!(&got, &expected, "{}", leg);
+        }
+        let snapshot = self.lab.engine.snapshot();
+        let source = snapshot.endpoint(HOST).and_then(|host| host.source.as_ref());
+        let packets = source.map(|source| source.tracks[0].packets);
+        prop_assert_eq!(packets, Some(expected.len() as u64));
+        Ok(())
+    }
+
     /// The kernel is done with what it began, or not; its copies have come; and the daemon has had its time.
-    fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         for begun in &mut self.begun {
             if !std::mem::replace(&mut begun.has_copy, true) {
                 self.lab.copies.push_back(begun.taken.clone());
@@ -164,26 +224,30 @@ proptest! {
         first in prop_oneof![Just(0u16), Just(65_500)],
         steps in steps(),
     ) {
-        let mut run = Run {
-            lab: Lab::running(first, &[GCM, GCM, SHA1]),
-            begun: Vec::new(),
-            sent: Vec::new(),
-            held: Vec::new(),
-        };
+        let mut run = Run::with_legs(first, &[GCM, GCM, SHA1]);
         steps.iter().for_each(|step| run.step(step));
-        run.finish();
-        let mut expected: Vec<u16> = run.sent.iter().map(|packet| number(packet)).collect();
-        expected.push(first);
-        expected.sort_unstable();
-        for leg in LEGS {
-            let mut got = run.lab.got(leg);
-            got.sort_unstable();
-            prop_assert_eq!(&got, &expected, "{}", leg);
-        }
-        prop_assert_eq!(run.lab.engine.snapshot().endpoint(HOST).and_then(|host| host.source.clone()).map(|source| source.tracks[0].packets), Some(expected.len() as u64));
+        run.check(first)?;
     }
 }
 
-fn number(packet: &[u8]) -> u16 {
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+
+    /// The same while rings become deeper, with programs that are through within the grace.
+    #[test]
+    fn whatever_happens_when_rings_become_deeper_each_leg_gets_each_packet_exactly_once(
+        first in prop_oneof![Just(0u16), Just(65_500)],
+        steps in steps_with_deeper_rings(),
+    ) {
+        let mut run = Run::with_legs(first, &[GCM, GCM, SHA1]);
+        for step in &steps {
+            run.keep_to_the_grace();
+            run.step(step);
+        }
+        run.check(first)?;
+    }
+}
+
+pub(super) fn number(packet: &[u8]) -> u16 {
     u16::from_be_bytes([packet[2], packet[3]])
 }

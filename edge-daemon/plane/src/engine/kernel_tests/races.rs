@@ -119,7 +119,7 @@ fn a_lost_copy_lets_no_replay_through_while_its_slots_are_there() {
 
 #[test]
 fn a_lost_copy_lets_no_replay_through_after_its_slots_went_to_others() {
-    let mut lab = Lab::running(0, &[GCM, GCM]);
+    let mut lab = Lab::running_sound(0, &[GCM, GCM]);
     let packet = lose_a_copy(&mut lab);
     lab.stream(700, MS);
     assert!(
@@ -201,7 +201,7 @@ fn packets_that_others_overtook_by_more_than_a_ring_are_still_forwarded_when_the
 
 #[test]
 fn replays_behind_the_rings_reach_nobody() {
-    let mut lab = Lab::running(0, &[GCM]);
+    let mut lab = Lab::running_sound(0, &[GCM]);
     let early: Vec<Vec<u8>> = (0..20).map(|_| lab.sealed()).collect();
     early.iter().for_each(|packet| lab.arrive(packet));
     lab.stream(1_500, MS);

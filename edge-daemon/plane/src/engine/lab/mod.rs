@@ -16,7 +16,7 @@ use crate::outbox::Outbox;
 use crate::snapshot::{FlowStats, LegStats};
 use lianmai_fanout::demux::Protocol;
 use lianmai_fanout::{Ssrc, records};
-use lianmai_kernel::{Ethernet, FrameHeader, MacAddress, Maps};
+use lianmai_kernel::{Ethernet, FrameHeader, Ledger, MacAddress, Maps};
 use lianmai_webrtc::media::Track;
 use lianmai_webrtc::{EndpointId, SrtpProfile};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -55,25 +55,30 @@ impl Ground for TestGround {
 
 pub(crate) struct Lab {
     pub(crate) engine: Engine,
+    ledger: Ledger,
     pub(crate) now: Stamp,
     pub(crate) ground: TestGround,
     pub(crate) metrics: Metrics,
     pub(crate) peers: BTreeMap<EndpointId, Peer>,
     out: Outbox,
-    /// What legs negotiate.
+    /// What the host publishes, and legs negotiate.
+    published: Vec<Track>,
     legs_take: Track,
     /// The ring buffer.
     pub(crate) copies: VecDeque<Taken>,
     tables: Tables,
-    _events: mpsc::Receiver<Event>,
+    pub(crate) events: mpsc::Receiver<Event>,
 }
 
 impl Lab {
     pub(crate) fn new() -> Self {
         let metrics = Metrics::default();
         let (events, receiver) = mpsc::channel(16);
+        let ledger = Ledger::in_memory(1_024).expect("memory");
         Self {
-            engine: Engine::new(metrics.clone(), events),
+            engine: Engine::new(ledger.clone(), metrics.clone(), events),
+            ledger,
+            published: Vec::new(),
             now: Stamp {
                 at: Instant::now() + Duration::from_secs(1_000),
                 nanos: 1_000_000_000_000,
@@ -88,7 +93,7 @@ impl Lab {
             legs_take: video_leg(96),
             copies: VecDeque::new(),
             tables: Tables::default(),
-            _events: receiver,
+            events: receiver,
         }
     }
 
@@ -147,6 +152,7 @@ impl Lab {
     }
 
     pub(crate) fn publish(&mut self, tracks: Vec<Track>) {
+        self.published.clone_from(&tracks);
         self.apply(Command::Publish {
             endpoint: HOST,
             tracks,
@@ -160,6 +166,38 @@ impl Lab {
             source: HOST,
             tracks: vec![self.legs_take.clone()],
         });
+    }
+
+    /// The process is killed at this moment, and the next one starts with the memory that it left and what the edge knows.
+    /// The ring buffer stays, and so does what programs were about to do.
+    pub(crate) fn crash(&mut self) {
+        let (events, receiver) = mpsc::channel(16);
+        self.ledger = self.ledger.left_in_memory();
+        let engine = Engine::new(self.ledger.clone(), self.metrics.clone(), events);
+        let maps = self.ground.maps.left_in_memory();
+        // A killed process drops nothing.
+        std::mem::forget(std::mem::replace(&mut self.engine, engine));
+        std::mem::forget(std::mem::replace(&mut self.ground.maps, maps));
+        self.events = receiver;
+        let commands = self.commands();
+        self.engine
+            .resume(self.now, commands, Some(&mut self.ground), &mut self.out);
+        self.deliver();
+    }
+
+    fn commands(&self) -> Vec<Command> {
+        let publish = Command::Publish {
+            endpoint: HOST,
+            tracks: self.published.clone(),
+        };
+        let legs = self.peers.keys().filter(|id| **id != HOST);
+        let subscribe = legs.map(|&endpoint| Command::Subscribe {
+            endpoint,
+            source: HOST,
+            tracks: vec![self.legs_take.clone()],
+        });
+        let resume = self.peers.values().map(Peer::resume);
+        std::iter::once(publish).chain(subscribe).chain(resume).collect()
     }
 
     pub(crate) fn apply(&mut self, command: Command) {
@@ -317,6 +355,14 @@ impl Lab {
     /// How the kernel forwards the host's video.
     pub(crate) fn flow(&self) -> Option<FlowStats> {
         self.engine.flows.stats(HOST, Ssrc(VIDEO))
+    }
+
+    /// Twice the slots for the host's video, if it is in the kernel.
+    pub(crate) fn deepen(&mut self) {
+        if self.flow().is_some() {
+            let (source, ssrc) = (HOST, Ssrc(VIDEO));
+            self.engine.flows.deepen(FlowId { source, ssrc });
+        }
     }
 
     fn view(&self, source: EndpointId) -> Option<View> {

@@ -61,6 +61,15 @@ impl Peer {
         }
     }
 
+    /// As the edge says it after a crash.
+    pub(crate) fn resume(&self) -> Command {
+        Command::Resume {
+            endpoint: self.id,
+            remote: Validated::vouched_by_test(self.address),
+            keys: keys(self.id, self.profile, self.handshake),
+        }
+    }
+
     pub(crate) fn move_to(&mut self, address: SocketAddr) -> Command {
         self.address = address;
         Command::Move {
