@@ -155,7 +155,7 @@ fn first_line(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Plane, first_line, start};
+    use super::{Plane, Resumption, first_line, start};
     use crate::config::{Config, Layer};
     use clap::Parser;
     use prometheus_client::encoding::text::encode;
