@@ -20,7 +20,7 @@ pub enum Command {
         keys: SrtpKeys,
     },
     /// The same for keys that an earlier process used: what it left in the ledger and in the kernel goes on. Only before the
-    /// first packet (see [`crate::Start`]).
+    /// first packet (see [`crate::Resumption`]).
     Resume {
         /// The endpoint.
         endpoint: EndpointId,
