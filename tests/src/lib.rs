@@ -20,3 +20,4 @@ pub mod talk;
 pub mod tone;
 pub mod wait;
 pub mod web;
+pub mod webhook;
