@@ -6,6 +6,8 @@
 
 pub mod browser;
 pub mod capture;
+pub mod connections;
+pub mod crash;
 pub mod delay;
 pub mod edge;
 pub mod host;

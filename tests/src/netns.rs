@@ -7,9 +7,11 @@
 
 use crate::process::output;
 use anyhow::{Context, Result};
+use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use std::fs::File;
 use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Where the edge is.
@@ -187,6 +189,18 @@ impl Topology {
         )?;
         Ok(Self { middle, far })
     }
+}
+
+/// A BPF file system that the calling thread and what it starts can see, and nobody else: it goes with the last of them.
+pub fn bpf_file_system() -> Result<PathBuf> {
+    const NOTHING: Option<&str> = None;
+    unshare(CloneFlags::CLONE_NEWNS).context("a mount namespace needs root")?;
+    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    mount(NOTHING, "/", NOTHING, private, NOTHING)?;
+    let place = Path::new("/mnt");
+    mount(Some("bpf"), place, Some("bpf"), MsFlags::empty(), NOTHING)
+        .context("mounting a BPF file system")?;
+    Ok(place.to_owned())
 }
 
 fn link(here: &str, there: &str, namespace: &Namespace) -> Result<()> {

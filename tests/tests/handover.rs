@@ -1,19 +1,19 @@
 //! The daemon is killed in the middle of a talk and started again: the hosts stay in their room, on the connections that they had.
 
 use anyhow::{Context, Result, ensure};
-use lianmai_tests::browser::Browser;
+use lianmai_tests::connections;
+use lianmai_tests::crash::Outage;
 use lianmai_tests::edge::{Edge, free_tcp, free_udp, programs};
 use lianmai_tests::host::Seat;
-use lianmai_tests::http::get;
 use lianmai_tests::report;
-use lianmai_tests::talk::{NAMES, capture, close, number, wait_for_streams, watch};
+use lianmai_tests::talk::{NAMES, capture, close, watch};
 use lianmai_tests::wait::until;
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const ROOM: &str = "studio";
 const TEST: &str = "handover";
@@ -34,63 +34,11 @@ fn kept_edge() -> Result<Edge> {
     Edge::launch(&mut command, http, media, origin)
 }
 
-fn children(of: Pid) -> Result<Vec<Pid>> {
-    let listed = std::fs::read_to_string(format!("/proc/{of}/task/{of}/children"))?;
-    let pids = listed
-        .split_whitespace()
-        .map(|pid| Ok(Pid::from_raw(pid.parse()?)));
-    pids.collect()
-}
-
-fn daemon(edge: &Edge) -> Result<Pid> {
-    let daemon = children(edge.process.pid())?.first().copied();
-    daemon.with_context(|| edge.log())
-}
-
-/// Kills the daemon and waits until another one serves; returns how long that took.
-fn crash(edge: &Edge) -> Result<Duration> {
-    let before = daemon(edge)?;
-    kill(before, Signal::SIGKILL)?;
-    let began = Instant::now();
-    let health = format!("{}/healthz", edge.url);
-    until(BACK, "another daemon", || {
-        let other = children(edge.process.pid())?.iter().any(|pid| *pid != before);
-        Ok(if other { get(&health).ok() } else { None })
-    })
-    .with_context(|| edge.log())?;
-    Ok(began.elapsed())
-}
-
 fn mixer_pid(edge: &Edge) -> Result<Option<Pid>> {
     let rooms = edge.api("rooms")?;
     let pid = rooms[0]["mixer"]["pid"].as_i64();
     Ok(pid.and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw))
 }
-
-/// Marks every PeerConnection of a page, and counts what it offers from now on.
-const MARK: &str = "
-    window.offers = 0;
-    const offer = RTCPeerConnection.prototype.createOffer;
-    RTCPeerConnection.prototype.createOffer = function (...all) { window.offers += 1; return offer.apply(this, all); };
-    for (const { pc } of Object.values(window.lianmai.peers)) pc.marked = true;
-    return true;
-";
-
-const LOOK: &str = "
-    const peers = Object.values(window.lianmai.peers);
-    return {
-        offers: window.offers,
-        marked: peers.filter(({ pc }) => pc.marked && pc.connectionState === 'connected').length,
-        decoded: await decoded(),
-    };
-    async function decoded() {
-        let frames = 0;
-        for (const { pc } of peers)
-            for (const entry of (await pc.getStats()).values())
-                if (entry.type === 'inbound-rtp' && entry.kind === 'video') frames += entry.framesDecoded;
-        return frames;
-    }
-";
 
 /// What the admin API shows of who is in the room, without what changes by itself.
 fn members(edge: &Edge) -> Result<Value> {
@@ -107,24 +55,6 @@ fn members(edge: &Edge) -> Result<Value> {
     Ok(shown.collect())
 }
 
-/// Video of the others goes on, on the connections that were there before.
-async fn check_that_it_goes_on(browser: &Browser, name: &str, hosts: usize) -> Result<()> {
-    let before = browser.eval(LOOK, vec![]).await?;
-    wait_for_streams(browser, name, hosts - 1).await?;
-    let more = number(&before, "decoded") + 30.0;
-    let body =
-        format!("const look = await (async () => {{ {LOOK} }})(); return look.decoded > {more} && look;");
-    let after = browser
-        .until(Duration::from_secs(10), &format!("{name} to see more"), &body)
-        .await?;
-    ensure!(after["offers"] == 0, "{name} offered anew: {after}");
-    ensure!(
-        number(&after, "marked") as usize == hosts,
-        "{name} lost connections: {after}"
-    );
-    Ok(())
-}
-
 #[tokio::test]
 async fn a_daemon_that_is_killed_goes_on_with_the_same_room() -> Result<()> {
     let edge = kept_edge()?;
@@ -139,10 +69,8 @@ async fn a_daemon_that_is_killed_goes_on_with_the_same_room() -> Result<()> {
     }
     watch(TEST, &browsers, TALK).await.with_context(|| edge.log())?;
     let (before, mixer) = (members(&edge)?, mixer_pid(&edge)?.context("no mixer")?);
-    for browser in &browsers {
-        browser.eval(MARK, vec![]).await?;
-    }
-    let gap = crash(&edge)?;
+    connections::mark(&browsers).await?;
+    let gap = Outage::begin(&edge)?.end(BACK)?;
     report::note(
         TEST,
         &format!("another daemon served after {:.0} ms", gap.as_secs_f64() * 1e3),
@@ -153,11 +81,9 @@ async fn a_daemon_that_is_killed_goes_on_with_the_same_room() -> Result<()> {
         Ok((back >= 2.0).then_some(()))
     })
     .with_context(|| edge.log())?;
-    for (browser, name) in browsers.iter().zip(NAMES) {
-        check_that_it_goes_on(browser, name, 2)
-            .await
-            .with_context(|| edge.log())?;
-    }
+    connections::check_that_they_go_on(&browsers)
+        .await
+        .with_context(|| edge.log())?;
     until(Duration::from_secs(5), "the old mixer to be gone", || {
         Ok((kill(mixer, None) == Err(Errno::ESRCH)).then_some(()))
     })?;

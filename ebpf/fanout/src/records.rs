@@ -10,7 +10,7 @@ use crate::ids::PayloadType;
 use crate::rewrite::ExtensionMap;
 
 /// The version of everything in this file.
-pub const ABI: u32 = 1;
+pub const ABI: u32 = 2;
 
 /// Streams at most, one for each SSRC of each publisher.
 pub const MAX_STREAMS: u32 = 4_096;

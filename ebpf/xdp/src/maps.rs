@@ -3,6 +3,7 @@
 use aya_ebpf::btf_maps::{Array, ArrayOfMaps, DevMap, HashMap, PerCpuArray, RingBuf};
 use aya_ebpf::macros::btf_map;
 use core::ffi::c_void;
+use core::ptr::read_volatile;
 use lianmai_fanout::ghash::Table;
 use lianmai_fanout::records::{
     Copy, LEG_RECORDS, Leg, MAX_FRAME_HEADER, MAX_PAD_RINGS, MAX_PEERS, MAX_STREAMS, MAX_TABLES, Outcome,
@@ -42,6 +43,9 @@ static COUNTERS: PerCpuArray<u64, { Outcome::ALL.len() }> = PerCpuArray::new();
 static SCRATCH: PerCpuArray<Scratch, 1> = PerCpuArray::new();
 #[btf_map]
 static REPLICA: PerCpuArray<Replica, 1> = PerCpuArray::new();
+
+/// Bytes that a processor fetches at a time.
+const LINE: usize = 64;
 
 /// Room for the state of a header's rewriting, in bytes.
 pub const STEPS_LEN: usize = 96;
@@ -86,8 +90,24 @@ pub fn pad(ring: u32, slot: u32) -> Option<*mut Pad> {
     PADS.get_value_ptr_mut(ring, &slot)
 }
 
+/// The table of a key, on its way into the nearest cache.
+#[inline(always)]
 pub fn table(number: u32) -> Option<&'static Table> {
-    TABLES.get_value(number, &0)
+    let table = TABLES.get_value(number, &0)?;
+    bring_near(table);
+    Some(table)
+}
+
+/// Touches each line of a table. The hash would wait for them nearly one after the other, as the lookups for a block depend on
+/// those for the last one; nothing depends on these, so that many are under way at a time.
+#[inline(always)]
+fn bring_near(table: &Table) {
+    let mut at = 0;
+    while at < size_of::<Table>() {
+        // SAFETY: it lies within the table; volatile because nobody looks at what is read.
+        unsafe { read_volatile((&raw const *table).cast::<u64>().byte_add(at)) };
+        at += LINE;
+    }
 }
 
 pub fn leg(number: u32) -> Option<&'static Leg> {

@@ -1,7 +1,7 @@
 //! What outlives the daemon: maps, programs' link and rings under a path in a BPF file system.
 //!
 //! The path carries the ABI of the records, so that a daemon never finds what it does not understand:
-//! `ROOT/lianmai/abi-1/eth0/{STREAMS, ..., link, tokens/7, pads/9, tables/3}`.
+//! `ROOT/lianmai/abi-2/eth0/{STREAMS, ..., link, tokens/7, pads/9, tables/3}`.
 
 use crate::sys;
 use lianmai_fanout::records::ABI;

@@ -2,10 +2,11 @@
 
 use crate::namespace::{bpf_file_system, ip, over_a_wire, run};
 use crate::support::{GCM, Peer, Plane, SHA1, VIDEO, bound, packet, video_leg, video_track};
+use lianmai_fanout::records::ABI;
 use lianmai_fanout::{RtpPacket, Ssrc};
 use lianmai_plane::{Command, DropReason, Event, Path as Way, PlaneConfig, Resumption, spawn_userspace};
 use std::net::{SocketAddr, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -57,6 +58,11 @@ fn stamped(sequence: u16) -> Vec<u8> {
 }
 
 impl Room {
+    /// Where the pins of the interface are.
+    fn pinned(&self) -> PathBuf {
+        self.pins.join(format!("lianmai/abi-{ABI}/lan0"))
+    }
+
     fn new(plane: Plane, pins: PathBuf, sockets: Vec<UdpSocket>, first: u16) -> Self {
         let mut peers: Vec<Peer> = (1..)
             .zip(sockets)
@@ -274,11 +280,11 @@ fn without_the_rings_of_the_time_before_everybody_connects_again() {
     in_a_room(100, |mut room| {
         room.send_until_in_kernel();
         let left = room.kill();
-        let folder = room.pins.join("lianmai/abi-1/lan0/pads");
+        let folder = room.pinned().join("pads");
         for pin in std::fs::read_dir(folder).expect("pins") {
             std::fs::remove_file(pin.expect("an entry").path()).expect("removed");
         }
-        std::fs::remove_file(room.pins.join("lianmai/abi-1/lan0/link")).expect("removed");
+        std::fs::remove_file(room.pinned().join("link")).expect("removed");
         room.start(left);
         let plane = room.plane.as_mut().expect("it runs");
         let lost: Vec<u64> = std::iter::from_fn(|| match plane.event_within(PATIENCE / 10)? {
@@ -294,7 +300,7 @@ fn without_the_rings_of_the_time_before_everybody_connects_again() {
 fn an_ordered_end_leaves_nothing_pinned() {
     in_a_room(100, |mut room| {
         room.send_until_in_kernel();
-        let folder = room.pins.join("lianmai/abi-1/lan0");
+        let folder = room.pinned();
         assert!(folder.join("link").exists());
         drop(room.plane.take());
         assert!(!folder.exists());
@@ -310,8 +316,8 @@ fn what_a_killed_daemon_left_is_taken_away_when_nobody_goes_on_with_it() {
             socket: left.socket,
             ..Resumption::default()
         });
-        assert!(Path::new(&room.pins).join("lianmai/abi-1/lan0/link").exists());
-        let pads = std::fs::read_dir(room.pins.join("lianmai/abi-1/lan0/pads"));
+        assert!(room.pinned().join("link").exists());
+        let pads = std::fs::read_dir(room.pinned().join("pads"));
         assert_eq!(pads.map_or(0, Iterator::count), 0);
     });
 }
