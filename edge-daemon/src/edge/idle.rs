@@ -34,6 +34,12 @@ impl Idle {
         self.until.values().min().copied()
     }
 
+    /// The one that ends first.
+    pub(super) fn first(&self) -> Option<&str> {
+        let first = self.until.iter().min_by_key(|(_, until)| **until);
+        first.map(|(room, _)| room.as_str())
+    }
+
     /// The mixes that are to end now.
     pub(super) fn expired(&mut self, now: Instant) -> Vec<String> {
         let due = |(_, until): &(&String, &Instant)| **until <= now;
@@ -62,7 +68,7 @@ mod tests {
         let (mut idle, now) = (Idle::new(PATIENCE), Instant::now());
         idle.begin("a", now);
         idle.begin("b", now + Duration::from_secs(5));
-        assert_eq!(idle.next(), Some(now + PATIENCE));
+        assert_eq!((idle.next(), idle.first()), (Some(now + PATIENCE), Some("a")));
         assert!(idle.expired(now + Duration::from_secs(29)).is_empty());
         assert_eq!(idle.expired(now + PATIENCE), ["a"]);
         assert_eq!(idle.next(), Some(now + Duration::from_secs(35)));

@@ -21,6 +21,9 @@ use tokio::task::JoinHandle;
 /// Seconds between key frames: what CDNs ask for.
 const GOP_SECONDS: u32 = 2;
 
+/// Mixes that go on after their room was closed; with one more, the one that would end first ends at once.
+const MAX_CLOSED: usize = 64;
+
 /// What every room's mix is made of.
 #[derive(Clone, Debug)]
 pub(crate) struct MixSetup {
@@ -87,7 +90,6 @@ impl Mixes {
         let hosts = self.hosts.entry(room.to_owned()).or_default();
         hosts.insert(source, host.clone());
         self.idle.end(room);
-        self.closed.remove(room);
         if !self.mixers.contains_key(room) {
             return self.start_if_wanted(room);
         }
@@ -233,6 +235,20 @@ impl Mixes {
         self.closed.insert(room.to_owned());
         self.idle.begin(room, now);
         self.handle_timeout(now);
+        if self.closed.len() > MAX_CLOSED
+            && let Some(first) = self.idle.first().map(str::to_owned)
+        {
+            tracing::warn!(
+                room = first,
+                "the mix ends early: {MAX_CLOSED} others have no room either"
+            );
+            self.stop(&first);
+        }
+    }
+
+    /// A room is there. A mix that a room of this name left is its own.
+    pub(super) fn open(&mut self, room: &str) {
+        self.closed.remove(room);
     }
 
     /// Somebody wants the mix to end now. True if there was one.

@@ -286,6 +286,7 @@ impl Edge {
                     tracing::info!(%room, "room opened");
                     self.metrics.rooms.inc();
                     let room = room.as_str();
+                    self.mixes.open(room);
                     self.webhooks.say(&Event::RoomOpened { room });
                 }
                 Output::RoomClosed { room } => {

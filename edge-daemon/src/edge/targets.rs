@@ -239,7 +239,8 @@ mod tests {
         let mut earlier = targets();
         earlier.add("a", new("rtmp://b/c/d")).expect("good");
         let mut later = Targets::new(Vec::new());
-        later.restore(earlier.save());
+        let saved = postcard::to_stdvec(&earlier.save()).expect("plain data");
+        later.restore(postcard::from_bytes(&saved).expect("what was written"));
         assert_eq!(later.of("a"), earlier.of("a"));
         assert_eq!(later.add("a", new("rtmp://b/c/e")).expect("good").id, TargetId(2));
     }

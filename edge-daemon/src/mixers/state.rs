@@ -157,13 +157,9 @@ impl Desired {
         }
     }
 
-    /// Whether the mixer is meant to publish there.
-    pub(super) fn has_target(&self, id: TargetId) -> bool {
-        self.targets.iter().any(|target| target.spec.id == id)
-    }
-
-    pub(super) fn target_ids(&self) -> Vec<TargetId> {
-        self.targets.iter().map(|target| target.spec.id).collect()
+    /// Where the mixer is meant to publish, and what became of it.
+    pub(super) fn targets(&self) -> &[Target] {
+        &self.targets
     }
 
     /// The process is gone, and its connections with it.

@@ -70,8 +70,8 @@ impl Supervisor {
             }
         }
         self.untap_all();
-        for target in self.desired.target_ids() {
-            self.spec.targets.forget(self.desired.room(), target);
+        for target in self.desired.targets() {
+            self.spec.targets.forget(self.desired.room(), target.spec.id);
         }
         let room = self.desired.room();
         self.spec.webhooks.say(&Event::MixEnded { room });
@@ -180,12 +180,13 @@ impl Supervisor {
 
     fn hear_stats(&mut self, stats: MixStats) {
         self.desired.set_target_stats(&stats.targets);
-        for target in stats
-            .targets
-            .iter()
-            .filter(|stats| self.desired.has_target(stats.id))
-        {
-            self.spec.targets.stats(self.desired.room(), target);
+        let room = self.desired.room();
+        for target in self.desired.targets() {
+            // Again and again: a mixer of the same room that ended late takes its series with it, and these have the same names.
+            self.spec.targets.state(room, target.spec.id, &target.state);
+            if let Some(stats) = &target.stats {
+                self.spec.targets.stats(room, stats);
+            }
         }
         self.view.send_modify(|view| {
             view.targets = self.desired.target_views();
@@ -218,8 +219,10 @@ impl Supervisor {
     fn mark_restarting(&mut self, reason: &str) {
         let room = self.desired.room();
         self.spec.webhooks.say(&Event::MixerRestarted { room, reason });
-        for target in self.desired.target_ids() {
-            self.spec.targets.state(room, target, &TargetState::Connecting);
+        for target in self.desired.targets() {
+            self.spec
+                .targets
+                .state(room, target.spec.id, &TargetState::Connecting);
         }
         self.desired.forget_process();
         self.spec.restarts.inc();
