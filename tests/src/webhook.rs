@@ -74,11 +74,8 @@ fn take(mut stream: &TcpStream, secret: &str) -> Result<Value> {
     mac.update(timestamp.as_bytes());
     mac.update(b".");
     mac.update(&body);
-    let expected = mac
-        .finalize()
-        .into_bytes()
-        .map(|byte| format!("{byte:02x}"))
-        .concat();
+    let digest = mac.finalize().into_bytes();
+    let expected: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     ensure!(
         signature == format!("sha256={expected}"),
         "signed {signature}, not {expected}"
