@@ -193,6 +193,8 @@ impl Engine {
                 video,
             } => {
                 tracing::info!(host = host.0, name, ?audio, ?video, "a host joins");
+                // Before `Add`, so that it is called by its name when it is first shown.
+                self.tell(Command::Name(host, name));
                 let shown = video.as_ref().is_some_and(|video| video.codec == Codec::H264);
                 self.ingest.add_host(host, audio, video, &mut self.feeds);
                 Command::Add(host, shown)
@@ -204,13 +206,17 @@ impl Engine {
                 Command::Remove(host)
             }
             ToMixer::Mute { host, audio } => Command::Mute(host, audio),
-            ToMixer::AddTarget { id, url } => Command::AddTarget(id, url),
+            ToMixer::AddTarget { id, url, options } => Command::AddTarget(id, url, options),
             ToMixer::RemoveTarget { id } => Command::RemoveTarget(id),
             ToMixer::Configure(_) => {
                 return tracing::warn!("the mix is configured already: `configure` is ignored");
             }
             ToMixer::Shutdown => return,
         };
+        self.tell(command);
+    }
+
+    fn tell(&self, command: Command) {
         // The mix takes commands at every tick; if 256 wait, it hangs, and the daemon restarts this process.
         if self.commands.try_send(command).is_err() {
             tracing::error!("the mix does not take commands: one is lost");

@@ -10,12 +10,12 @@ use crate::stats::Stats;
 use crate::video::{DecodedPicture, Task, VideoTask};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use lianmai_mixer_control::media::HostId;
-use lianmai_mixer_control::{FromMixer, MixStats, Settings, TargetId};
+use lianmai_mixer_control::{FromMixer, MixStats, Settings, TargetId, TargetOptions, TargetUrl};
 use lianmai_rtmp::Tag;
 use lianmai_timeline::{EdgeTime, Kind, Span};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long targets may take to send what is queued when the mixer ends.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -23,6 +23,8 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// What the daemon wants of the mix.
 #[derive(Debug)]
 pub(crate) enum Command {
+    /// What a host is called.
+    Name(HostId, String),
     /// A host joins; whether it has video.
     Add(HostId, bool),
     /// A host leaves.
@@ -30,7 +32,7 @@ pub(crate) enum Command {
     /// A host is muted or unmuted.
     Mute(HostId, bool),
     /// Publish there too.
-    AddTarget(TargetId, String),
+    AddTarget(TargetId, TargetUrl, TargetOptions),
     /// Publish there no longer.
     RemoveTarget(TargetId),
 }
@@ -145,9 +147,10 @@ impl Mixing {
         fed: Receiver<Fed>,
     ) -> Result<Self, MixingError> {
         let start = clock::now();
-        let (mix, headers) = Mix::new(settings, start)?;
+        let (mut mix, headers) = Mix::new(settings, start)?;
+        mix.set_wall_clock(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
         let mut outlets = Outlets {
-            targets: Targets::new(daemon.clone()),
+            targets: Targets::new(daemon.clone(), settings.rtmps_ca.clone()),
             recorder: recorder(settings),
         };
         headers.into_iter().for_each(|tag| outlets.push(&tag));
@@ -195,6 +198,7 @@ impl Mixing {
 
     fn obey(&mut self, command: Command) {
         match command {
+            Command::Name(host, name) => self.mix.name(host, name),
             Command::Add(host, shown) => {
                 self.mix.add(host, shown);
                 self.stats.add(host);
@@ -204,8 +208,8 @@ impl Mixing {
                 self.stats.remove(host);
             }
             Command::Mute(host, muted) => self.mix.mute(host, muted),
-            Command::AddTarget(id, url) => {
-                self.outlets.targets.add(id, &url);
+            Command::AddTarget(id, url, options) => {
+                self.outlets.targets.add(id, &url, options);
                 self.mix.want_key_frame();
             }
             Command::RemoveTarget(id) => self.outlets.targets.remove(id),
@@ -256,6 +260,7 @@ impl Mixing {
                 frames_encoded,
                 frames_skipped,
                 room_delay_ms,
+                targets: self.outlets.targets.stats(),
                 ..MixStats::default()
             }
         };

@@ -1,5 +1,7 @@
-//! The admin API under `/api/v1`: look into rooms, mute, kick, close. Described by an OpenAPI document that is made
+//! The admin API under `/api/v1`: look into rooms, mute, kick, close, publish elsewhere. Described by an OpenAPI document that is made
 //! from this file.
+
+mod targets;
 
 use super::AdminAccess;
 use super::error::{ApiError, ErrorBody, ErrorDetail};
@@ -19,6 +21,7 @@ use axum::routing::{delete, get, put};
 use axum::{Json, Router};
 use serde::Deserialize;
 use std::net::SocketAddr;
+use targets::TargetRequest;
 use utoipa::{OpenApi, ToSchema};
 
 pub(super) fn routes(shared: &Shared) -> Router<Shared> {
@@ -28,6 +31,11 @@ pub(super) fn routes(shared: &Shared) -> Router<Shared> {
         .route("/api/v1/rooms/{room}/mixer", get(mixer))
         .route("/api/v1/rooms/{room}/participants/{user}", delete(kick))
         .route("/api/v1/rooms/{room}/participants/{user}/mute", put(mute))
+        .route(
+            "/api/v1/rooms/{room}/targets",
+            get(targets::list).post(targets::add),
+        )
+        .route("/api/v1/rooms/{room}/targets/{target}", delete(targets::remove))
         .route("/api/v1/stats", get(stats))
         .layer(from_fn_with_state(shared.clone(), guard));
     Router::new()
@@ -56,8 +64,8 @@ pub(super) async fn guard(State(shared): State<Shared>, request: Request, next: 
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Lianmai edge", description = "Look into rooms, mute, kick and close."),
-    paths(rooms, room, close, mixer, kick, mute, stats),
+    info(title = "Lianmai edge", description = "Look into rooms, mute, kick and close; publish mixes."),
+    paths(rooms, room, close, mixer, kick, mute, targets::list, targets::add, targets::remove, stats),
     components(schemas(
         ErrorBody<'_>,
         ErrorDetail<'_>,
@@ -69,6 +77,7 @@ pub(super) async fn guard(State(shared): State<Shared>, request: Request, next: 
         RoomView,
         StatsView,
         StreamView,
+        TargetRequest,
         TargetView,
         TrackView,
         TransitView

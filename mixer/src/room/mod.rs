@@ -3,6 +3,7 @@
 mod interleave;
 mod keys;
 mod mix;
+mod sei;
 mod stage;
 
 pub(crate) use mix::{Mix, MixError};

@@ -1,5 +1,6 @@
 //! Who sits where, and which picture of each host a tick shows.
 
+use super::sei::Region;
 use lianmai_compositor::layout::grid;
 use lianmai_compositor::{Color, Composition, Fit, Frame, FrameError, Kernels, Picture, Size, Tile, TileKey};
 use lianmai_mixer_control::media::HostId;
@@ -16,7 +17,10 @@ const QUEUE: usize = 16;
 /// After so long without a new picture the last one is dimmed.
 const FREEZE_AFTER: Span = Span::from_secs(5);
 
-const BACKGROUND: Color = Color::from_rgb(0x10, 0x14, 0x1a);
+/// Red, green, blue of what no host covers.
+pub(super) const BACKGROUND_RGB: [u8; 3] = [0x10, 0x14, 0x1a];
+
+const BACKGROUND: Color = Color::from_rgb(BACKGROUND_RGB[0], BACKGROUND_RGB[1], BACKGROUND_RGB[2]);
 
 /// The canvas and the hosts on it, in the order in which they came.
 pub(super) struct Stage {
@@ -80,6 +84,19 @@ impl Stage {
         if let Some(seat) = self.seats.iter_mut().find(|seat| seat.host == host) {
             seat.queue.clear();
         }
+    }
+
+    /// Where the hosts are.
+    pub(super) fn regions(&self) -> Vec<Region> {
+        let shown = self.seats.len().min(MAX_SHOWN);
+        let cells = grid(shown, self.composition.size());
+        let region = |(seat, rect): (&Seat, _)| Region {
+            host: seat.host,
+            rect,
+            z_order: 1,
+            alpha: 1.0,
+        };
+        self.seats.iter().zip(cells).map(region).collect()
     }
 
     /// The canvas with the pictures nearest to capture time `at`.
