@@ -6,8 +6,8 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use lianmai_mixer_control::media::{HostId, Kind, Message};
 use lianmai_mixer_control::{
-    AudioSource, CONTROL_SOCKET, Canvas, Codec, MEDIA_SOCKET, Settings, TargetId, ToMixer, VideoSource,
-    encode,
+    AudioSource, CONTROL_SOCKET, Canvas, Codec, MEDIA_SOCKET, SeiKind, Settings, TargetId, TargetOptions,
+    TargetUrl, ToMixer, VideoSource, encode,
 };
 use lianmai_rtmp::flv::file_header;
 use lianmai_rtmp::{Limits, Server, ServerEvent, Tag, TagKind};
@@ -87,7 +87,8 @@ pub(super) fn mix(task: &Task, material: &Material, work: &Path) -> Result<Outpu
     say(&ToMixer::Configure(settings(task)))?;
     say(&ToMixer::AddTarget {
         id: TargetId(1),
-        url: format!("rtmp://127.0.0.1:{}/live/mix", sink.port),
+        url: TargetUrl(format!("rtmp://127.0.0.1:{}/live/mix", sink.port)),
+        options: TargetOptions::default(),
     })?;
     for number in 0..hosts.len() {
         say(&joins(number))?;
@@ -137,6 +138,8 @@ fn settings(task: &Task) -> Settings {
         audio_bitrate: 128_000,
         gop_seconds: 2,
         record: None,
+        rtmps_ca: None,
+        sei: SeiKind::Off,
     }
 }
 
