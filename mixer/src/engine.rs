@@ -7,6 +7,7 @@
 //!
 //! All queues are bounded. Who finds one full drops and counts; nobody waits.
 
+use crate::art::{Loader, Sources};
 use crate::clock;
 use crate::daemon::Daemon;
 use crate::ingest::Ingest;
@@ -98,6 +99,7 @@ struct Engine {
     ingest: Ingest,
     feeds: Feeds,
     commands: Sender<Command>,
+    scenes: Loader,
     decoding: JoinHandle<()>,
     mixing: JoinHandle<Result<(), MixingError>>,
     room_delay: Span,
@@ -122,6 +124,7 @@ impl Engine {
             Decoded::KeyFrameNeeded(host) => asking.say(FromMixer::KeyFrameNeeded { host }),
         };
         let decoding = spawn("decoding", move || Worker::default().run(&tasks, say))?;
+        let scenes = scenes(settings, commands.clone())?;
         let mixing = spawn("mixing", move || mixing.run())?;
         let (ingest, room_delay) = (Ingest::default(), Span::ZERO);
         Ok(Self {
@@ -129,6 +132,7 @@ impl Engine {
             ingest,
             feeds,
             commands,
+            scenes,
             decoding,
             mixing,
             room_delay,
@@ -193,6 +197,8 @@ impl Engine {
                 video,
             } => {
                 tracing::info!(host = host.0, name, ?audio, ?video, "a host joins");
+                // Before `Add`, so that it is called by its name when it is first shown.
+                self.tell(Command::Name(host, name));
                 let shown = video.as_ref().is_some_and(|video| video.codec == Codec::H264);
                 self.ingest.add_host(host, audio, video, &mut self.feeds);
                 Command::Add(host, shown)
@@ -204,6 +210,13 @@ impl Engine {
                 Command::Remove(host)
             }
             ToMixer::Mute { host, audio } => Command::Mute(host, audio),
+            ToMixer::Speaking { host, speaking } => Command::Speaking(host, speaking),
+            ToMixer::Scene(scene) => {
+                if !self.scenes.load(scene) {
+                    tracing::error!("scenes come faster than they can be read: one is lost");
+                }
+                return;
+            }
             ToMixer::AddTarget { id, url } => Command::AddTarget(id, url),
             ToMixer::RemoveTarget { id } => Command::RemoveTarget(id),
             ToMixer::Configure(_) => {
@@ -211,6 +224,10 @@ impl Engine {
             }
             ToMixer::Shutdown => return,
         };
+        self.tell(command);
+    }
+
+    fn tell(&self, command: Command) {
         // The mix takes commands at every tick; if 256 wait, it hangs, and the daemon restarts this process.
         if self.commands.try_send(command).is_err() {
             tracing::error!("the mix does not take commands: one is lost");
@@ -247,6 +264,20 @@ impl Engine {
             ));
         }
     }
+}
+
+/// What reads scenes and hands them to the mix.
+fn scenes(settings: &Settings, commands: Sender<Command>) -> std::io::Result<Loader> {
+    let sources = Sources {
+        images: settings.images.clone(),
+        font: settings.font.clone(),
+    };
+    Loader::spawn(sources, move |prepared| {
+        // As for every command: if 256 wait, the mix hangs.
+        if commands.try_send(Command::Scene(Box::new(prepared))).is_err() {
+            tracing::error!("the mix does not take commands: a scene is lost");
+        }
+    })
 }
 
 fn spawn<T: Send + 'static>(

@@ -1,5 +1,6 @@
 //! The mixing thread: takes what was decoded, ticks, and hands out tags.
 
+use crate::art::Prepared;
 use crate::audio::Pcm;
 use crate::clock;
 use crate::daemon::Daemon;
@@ -15,7 +16,7 @@ use lianmai_rtmp::Tag;
 use lianmai_timeline::{EdgeTime, Kind, Span};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long targets may take to send what is queued when the mixer ends.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -23,12 +24,18 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// What the daemon wants of the mix.
 #[derive(Debug)]
 pub(crate) enum Command {
+    /// What a host is called.
+    Name(HostId, String),
     /// A host joins; whether it has video.
     Add(HostId, bool),
     /// A host leaves.
     Remove(HostId),
     /// A host is muted or unmuted.
     Mute(HostId, bool),
+    /// A host speaks, or no longer.
+    Speaking(HostId, bool),
+    /// The picture is to look like this.
+    Scene(Box<Prepared>),
     /// Publish there too.
     AddTarget(TargetId, String),
     /// Publish there no longer.
@@ -145,7 +152,8 @@ impl Mixing {
         fed: Receiver<Fed>,
     ) -> Result<Self, MixingError> {
         let start = clock::now();
-        let (mix, headers) = Mix::new(settings, start)?;
+        let (mut mix, headers) = Mix::new(settings, start)?;
+        mix.set_wall_clock(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
         let mut outlets = Outlets {
             targets: Targets::new(daemon.clone()),
             recorder: recorder(settings),
@@ -195,6 +203,7 @@ impl Mixing {
 
     fn obey(&mut self, command: Command) {
         match command {
+            Command::Name(host, name) => self.mix.name(host, name),
             Command::Add(host, shown) => {
                 self.mix.add(host, shown);
                 self.stats.add(host);
@@ -204,6 +213,12 @@ impl Mixing {
                 self.stats.remove(host);
             }
             Command::Mute(host, muted) => self.mix.mute(host, muted),
+            Command::Speaking(host, speaking) => self.mix.speaking(host, speaking),
+            Command::Scene(prepared) => {
+                if let Err(error) = self.mix.set_scene(*prepared) {
+                    tracing::error!(%error, "the scene stays as it was");
+                }
+            }
             Command::AddTarget(id, url) => {
                 self.outlets.targets.add(id, &url);
                 self.mix.want_key_frame();

@@ -237,6 +237,8 @@ mod tests {
             audio_bitrate: 1,
             gop_seconds: 2,
             record: None,
+            images: None,
+            font: None,
         };
         Desired::new(settings, vec!["rtmp://cdn/app/key?secret=1".into()])
     }

@@ -3,6 +3,7 @@
 use super::interleave::Interleaver;
 use super::keys::KeyFrames;
 use super::stage::Stage;
+use crate::art::Prepared;
 use crate::audio::{AudioMixer, BLOCK, Pcm, SAMPLE_RATE};
 use crate::encode::{AudioEncoder, AudioEncoderError, EncodedPicture, VideoEncoder, VideoEncoderError};
 use lianmai_compositor::{Frame, FrameError, Size};
@@ -14,6 +15,7 @@ use lianmai_timeline::{EdgeTime, Span, Tick, Ticker};
 use openh264::formats::YUVSource;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A block of sound is mixed when all of it lies in the past.
 const BLOCK_TIME: Span = Span::from_ticks(BLOCK as i64, SAMPLE_RATE as i64);
@@ -46,6 +48,7 @@ pub enum MixError {
 
 /// One room's output. Pictures and blocks of sound come at their ticks, whatever the hosts do.
 pub(crate) struct Mix {
+    start: EdgeTime,
     fps: u32,
     frames: Ticker,
     blocks: Ticker,
@@ -74,6 +77,7 @@ impl Mix {
                 .map(|encoder| Tag::aac_sequence_header(0, encoder.config())),
         );
         let mix = Self {
+            start,
             fps: canvas.fps,
             frames: Ticker::frames(start, canvas.fps, 1),
             blocks: Ticker::audio_blocks(start, SAMPLE_RATE, BLOCK as u32),
@@ -89,6 +93,26 @@ impl Mix {
             encoded: 0,
         };
         Ok((mix, headers))
+    }
+
+    /// Says what time it is in the world at the mix's start, since 1970.
+    pub(crate) fn set_wall_clock(&mut self, at_start: Duration) {
+        self.stage.set_wall_clock(self.start, at_start);
+    }
+
+    /// What a host is called.
+    pub(crate) fn name(&mut self, host: HostId, name: String) {
+        self.stage.name(host, name);
+    }
+
+    /// What the picture looks like from the next tick on.
+    pub(crate) fn set_scene(&mut self, prepared: Prepared) -> Result<(), FrameError> {
+        self.stage.set_scene(prepared)
+    }
+
+    /// A host speaks, or no longer.
+    pub(crate) fn speaking(&mut self, host: HostId, speaking: bool) {
+        self.stage.speaking(host, speaking);
     }
 
     /// A host joins, or its tracks changed.

@@ -1,8 +1,13 @@
 //! The room: what every output tick shows and sounds like. No I/O and no clock in here.
 
+mod cast;
+mod dressing;
 mod interleave;
 mod keys;
 mod mix;
+mod placing;
+mod seat;
 mod stage;
+mod transition;
 
 pub(crate) use mix::{Mix, MixError};
