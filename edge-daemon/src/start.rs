@@ -211,6 +211,9 @@ fn mixes(config: &Config, metrics: &edge::Metrics) -> MixSetup {
         targets: config.rtmp_targets.clone(),
         record: config.record.clone(),
         canvas: config.canvas.0,
+        scene: config.scene.clone(),
+        images: config.images.clone(),
+        font: config.font.clone(),
         video_bitrate: config.mix_video_bitrate,
         audio_bitrate: config.mix_audio_bitrate,
     }

@@ -211,12 +211,7 @@ impl Engine {
             }
             ToMixer::Mute { host, audio } => Command::Mute(host, audio),
             ToMixer::Speaking { host, speaking } => Command::Speaking(host, speaking),
-            ToMixer::Scene(scene) => {
-                if !self.scenes.load(scene) {
-                    tracing::error!("scenes come faster than they can be read: one is lost");
-                }
-                return;
-            }
+            ToMixer::Scene(scene) => return self.scenes.load(scene),
             ToMixer::AddTarget { id, url } => Command::AddTarget(id, url),
             ToMixer::RemoveTarget { id } => Command::RemoveTarget(id),
             ToMixer::Configure(_) => {

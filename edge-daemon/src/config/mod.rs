@@ -4,14 +4,15 @@ mod layer;
 mod values;
 
 pub(crate) use layer::Layer;
-pub(crate) use values::{Admin, Canvas, Origin, PlaneChoice, Tls};
+pub(crate) use values::{Admin, Canvas, DefaultScene, Origin, PlaneChoice, Tls};
 
 use crate::http::AdminAccess;
 use clap::Parser;
+use lianmai_mixer_control::scene::Scene;
 use nix::ifaddrs::getifaddrs;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What a mixer takes.
 const MAX_TARGETS: usize = 16;
@@ -47,6 +48,12 @@ pub(crate) struct Config {
     pub(crate) record: Option<PathBuf>,
     /// Picture of the mix.
     pub(crate) canvas: Canvas,
+    /// What rooms look like for which nothing was said.
+    pub(crate) scene: Scene,
+    /// Where the images of scenes are.
+    pub(crate) images: Option<PathBuf>,
+    /// What names and texts are written with.
+    pub(crate) font: Option<PathBuf>,
     /// H.264 bits per second of the mix.
     pub(crate) mix_video_bitrate: u32,
     /// AAC bits per second of the mix.
@@ -132,6 +139,11 @@ impl Config {
             std::fs::create_dir_all(dir)
                 .map_err(|error| invalid("record", format!("cannot make {}: {error}", dir.display())))?;
         }
+        let canvas = layer.canvas.unwrap_or_default();
+        let DefaultScene(scene) = layer.layout.unwrap_or_default();
+        scene
+            .check(canvas.0)
+            .map_err(|error| invalid("layout", error.to_string()))?;
         Ok(Self {
             http,
             tls: layer.tls.unwrap_or_default(),
@@ -143,7 +155,10 @@ impl Config {
             origin,
             rtmp_targets,
             record: layer.record,
-            canvas: layer.canvas.unwrap_or_default(),
+            canvas,
+            scene,
+            images: there("images", layer.images, |path| path.is_dir(), "a directory")?,
+            font: there("font", layer.font, |path| path.is_file(), "a file")?,
             mix_video_bitrate: bitrate(
                 "mix-video-bitrate",
                 layer.mix_video_bitrate.unwrap_or(2_500_000),
@@ -214,6 +229,21 @@ fn origin_url(addr: SocketAddr) -> String {
         ip => ip,
     };
     format!("rtmp://{}/live/{{room}}", SocketAddr::new(ip, addr.port()))
+}
+
+fn there(
+    key: &'static str,
+    given: Option<PathBuf>,
+    is_good: impl Fn(&Path) -> bool,
+    kind: &str,
+) -> Result<Option<PathBuf>, ConfigError> {
+    match given {
+        Some(path) if !is_good(&path) => Err(invalid(
+            key,
+            format!("{} is not {kind} that can be read", path.display()),
+        )),
+        given => Ok(given),
+    }
 }
 
 fn bitrate(key: &'static str, bitrate: u32, sensible: RangeInclusive<u32>) -> Result<u32, ConfigError> {
@@ -288,6 +318,7 @@ fn default_runtime_dir() -> PathBuf {
 mod tests {
     use super::{Config, ConfigError, Layer, Origin, PlaneChoice};
     use clap::Parser;
+    use lianmai_mixer_control::scene::Layout;
     use std::net::SocketAddr;
 
     fn config(arguments: &[&str]) -> Result<Config, ConfigError> {
@@ -377,6 +408,37 @@ mod tests {
             (config.plane, config.interface.as_deref()),
             (PlaneChoice::Kernel, Some("eth7"))
         );
+    }
+
+    #[test]
+    fn rooms_look_like_a_named_layout_or_a_file() {
+        let named = config(&["--layout", "side_by_side"]).expect("good");
+        assert_eq!(named.scene.layout, Layout::SideBySide);
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("show.json");
+        std::fs::write(
+            &file,
+            r#"{"layout": {"type": "screen", "side": "top"}, "labels": true}"#,
+        )
+        .expect("written");
+        let path = file.to_str().expect("utf-8");
+        assert!(config(&["--layout", path]).expect("good").scene.labels);
+        std::fs::write(&file, r#"{"fade_ms": 5000}"#).expect("written");
+        assert!(refusal(&["--layout", path]).starts_with("layout: fade_ms is 5000"));
+        let toml = self::file("layout = \"circle\"\n");
+        let error = refusal(&["--config", toml.path().to_str().expect("utf-8")]);
+        assert!(
+            error.contains("circle") && error.contains("side_by_side"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn images_and_font_must_be_there() {
+        for key in ["images", "font"] {
+            let error = refusal(&[&format!("--{key}"), "/nowhere"]);
+            assert!(error.starts_with(key) && error.contains("/nowhere"), "{error}");
+        }
     }
 
     #[test]

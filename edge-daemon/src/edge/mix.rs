@@ -1,10 +1,13 @@
 //! Which rooms have a mixer, and who is in its mix.
 
 use super::Metrics;
+use super::scenes::Scenes;
 use crate::mixers::{Host, Mixer, MixerSpec};
 use crate::view::MixerView;
+use lianmai_mixer_control::scene::Scene;
 use lianmai_mixer_control::{AudioSource, Canvas, Codec as MixCodec, Settings, VideoSource};
 use lianmai_plane::PlaneHandle;
+use lianmai_room::SceneRules;
 use lianmai_rtmp::percent_encode;
 use lianmai_webrtc::EndpointId;
 use lianmai_webrtc::media::{Codec, Kind, Track};
@@ -25,6 +28,12 @@ pub(crate) struct MixSetup {
     pub(crate) targets: Vec<String>,
     /// Where mixes are recorded.
     pub(crate) record: Option<PathBuf>,
+    /// What rooms look like for which nothing was said.
+    pub(crate) scene: Scene,
+    /// Where the images of scenes are.
+    pub(crate) images: Option<PathBuf>,
+    /// What names and texts are written with.
+    pub(crate) font: Option<PathBuf>,
     /// Picture.
     pub(crate) canvas: Canvas,
     /// H.264 bits per second.
@@ -38,6 +47,7 @@ pub(super) struct Mixes {
     setup: MixSetup,
     plane: PlaneHandle,
     mixers: BTreeMap<String, Mixer>,
+    scenes: Scenes,
     muted: BTreeSet<EndpointId>,
     leaving: Vec<JoinHandle<()>>,
     running: Gauge,
@@ -46,6 +56,7 @@ pub(super) struct Mixes {
 impl Mixes {
     pub(super) fn new(setup: MixSetup, plane: PlaneHandle, metrics: &Metrics) -> Self {
         Self {
+            scenes: Scenes::new(setup.scene.clone()),
             setup,
             plane,
             mixers: BTreeMap::new(),
@@ -66,11 +77,12 @@ impl Mixes {
             audio: audio(tracks),
             video: video(tracks),
         };
-        let (setup, plane) = (&self.setup, &self.plane);
-        let mixer = self
-            .mixers
-            .entry(room.to_owned())
-            .or_insert_with(|| setup.start(room, plane.clone()));
+        let (setup, plane, scenes) = (&self.setup, &self.plane, &self.scenes);
+        let mixer = self.mixers.entry(room.to_owned()).or_insert_with(|| {
+            let mixer = setup.start(room, plane.clone());
+            mixer.set_scene(scenes.of(room));
+            mixer
+        });
         mixer.add(host);
         if self.muted.contains(&source) {
             mixer.mute(source, true);
@@ -98,9 +110,42 @@ impl Mixes {
         }
     }
 
+    /// What a room's mix is to look like.
+    pub(super) fn set_scene(&mut self, room: &str, scene: Box<Scene>) {
+        self.scenes.set(room, scene);
+        self.show_scene(room);
+    }
+
+    /// A room opened for which nothing was said yet, whatever one of its name looked like.
+    pub(super) fn reset_scene(&mut self, room: &str) {
+        self.scenes.forget(room);
+        self.show_scene(room);
+    }
+
+    fn show_scene(&self, room: &str) {
+        if let Some(mixer) = self.mixers.get(room) {
+            mixer.set_scene(self.scenes.of(room));
+        }
+    }
+
+    /// A stream has speech in it, or no longer.
+    pub(super) fn speaking(&self, room: &str, source: EndpointId, speaking: bool) {
+        if let Some(mixer) = self.mixers.get(room) {
+            mixer.speaking(source, speaking);
+        }
+    }
+
     /// Streams whose sound is out of the mix.
     pub(super) const fn muted(&self) -> &BTreeSet<EndpointId> {
         &self.muted
+    }
+
+    /// What scenes must keep to.
+    pub(super) fn scene_rules(&self) -> SceneRules {
+        SceneRules {
+            canvas: self.setup.canvas,
+            default: self.setup.scene.clone(),
+        }
     }
 
     /// These are to be so when they come.
@@ -110,6 +155,7 @@ impl Mixes {
 
     /// The room is closed.
     pub(super) fn close(&mut self, room: &str) {
+        self.scenes.forget(room);
         self.leaving.retain(|mixer| !mixer.is_finished());
         self.leaving.extend(self.mixers.remove(room).map(Mixer::stop));
         self.show_running();
@@ -145,6 +191,8 @@ impl MixSetup {
             audio_bitrate: self.audio_bitrate,
             gop_seconds: GOP_SECONDS,
             record: self.record.clone(),
+            images: self.images.clone(),
+            font: self.font.clone(),
         };
         let targets = self
             .targets

@@ -5,6 +5,7 @@ mod media;
 mod metrics;
 mod mix;
 mod overview;
+mod scenes;
 
 pub(crate) use media::MediaSetup;
 pub(crate) use metrics::Metrics;
@@ -60,7 +61,7 @@ impl Edge {
         seed: [u8; 32],
     ) -> (Self, EdgeHandle) {
         let (sender, requests) = mpsc::channel(REQUESTS);
-        let edge = Self {
+        let mut edge = Self {
             signalling: Signalling::new(Limits::default(), seed),
             mixes: Mixes::new(mixes, media.plane.clone(), &metrics),
             media: Media::new(media, metrics.endpoints.clone()),
@@ -71,6 +72,7 @@ impl Edge {
             started: Instant::now(),
             metrics,
         };
+        edge.signalling.set_scene_rules(edge.mixes.scene_rules());
         (edge, EdgeHandle::new(sender))
     }
 
@@ -159,6 +161,10 @@ impl Edge {
             Request::Stats { reply } => self.show_stats(reply),
             Request::Kick { room, user, reply } => respond(reply, signalling.kick(&room, &user, media)),
             Request::CloseRoom { room, reply } => respond(reply, signalling.close_room(&room, media)),
+            Request::Layout { room, reply } => respond(reply, signalling.scene(&room).cloned().map(Box::new)),
+            Request::SetLayout { room, scene, reply } => {
+                respond(reply, signalling.set_scene(&room, *scene));
+            }
             Request::Mute {
                 room,
                 user,
@@ -201,7 +207,9 @@ impl Edge {
                 level,
                 speaking,
             } => {
-                self.signalling.set_speaking(source, level, speaking);
+                if let Some(room) = self.signalling.set_speaking(source, level, speaking) {
+                    self.mixes.speaking(room.as_str(), source, speaking);
+                }
             }
         }
     }
@@ -228,6 +236,7 @@ impl Edge {
                 Output::RoomOpened { room } => {
                     tracing::info!(%room, "room opened");
                     self.metrics.rooms.inc();
+                    self.mixes.reset_scene(room.as_str());
                 }
                 Output::RoomClosed { room } => {
                     tracing::info!(%room, "room closed");
@@ -251,6 +260,10 @@ impl Edge {
                     );
                 }
                 Output::Unpublished { room, endpoint, .. } => self.mixes.remove(room.as_str(), endpoint),
+                Output::SceneChanged { room, scene } => {
+                    tracing::info!(%room, layout = ?scene.layout, "layout changed");
+                    self.mixes.set_scene(room.as_str(), scene);
+                }
                 Output::ResourceEnded { resource } => tracing::debug!(?resource, "session ended"),
             }
         }

@@ -1,5 +1,7 @@
-//! The admin API under `/api/v1`: look into rooms, mute, kick, close. Described by an OpenAPI document that is made
+//! The admin API under `/api/v1`: look into rooms, mute, kick, close, change layouts. Described by an OpenAPI document that is made
 //! from this file.
+
+mod layout;
 
 use super::AdminAccess;
 use super::error::{ApiError, ErrorBody, ErrorDetail};
@@ -17,6 +19,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, put};
 use axum::{Json, Router};
+use lianmai_mixer_control::scene::Scene;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use utoipa::{OpenApi, ToSchema};
@@ -26,6 +29,10 @@ pub(super) fn routes(shared: &Shared) -> Router<Shared> {
         .route("/api/v1/rooms", get(rooms))
         .route("/api/v1/rooms/{room}", get(room).delete(close))
         .route("/api/v1/rooms/{room}/mixer", get(mixer))
+        .route(
+            "/api/v1/rooms/{room}/layout",
+            get(layout::show).put(layout::change),
+        )
         .route("/api/v1/rooms/{room}/participants/{user}", delete(kick))
         .route("/api/v1/rooms/{room}/participants/{user}/mute", put(mute))
         .route("/api/v1/stats", get(stats))
@@ -57,7 +64,7 @@ pub(super) async fn guard(State(shared): State<Shared>, request: Request, next: 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Lianmai edge", description = "Look into rooms, mute, kick and close."),
-    paths(rooms, room, close, mixer, kick, mute, stats),
+    paths(rooms, room, close, mixer, layout::show, layout::change, kick, mute, stats),
     components(schemas(
         ErrorBody<'_>,
         ErrorDetail<'_>,
@@ -67,6 +74,7 @@ pub(super) async fn guard(State(shared): State<Shared>, request: Request, next: 
         ParticipantView,
         FlowView,
         RoomView,
+        Scene,
         StatsView,
         StreamView,
         TargetView,

@@ -12,6 +12,7 @@ pub(crate) use state::Host;
 
 use crate::view::MixerView;
 use lianmai_mixer_control::Settings;
+use lianmai_mixer_control::scene::Scene;
 use lianmai_plane::PlaneHandle;
 use lianmai_webrtc::EndpointId;
 use prometheus_client::metrics::counter::Counter;
@@ -74,6 +75,16 @@ impl Mixer {
     /// Take a host's sound out of the mix, or bring it back.
     pub(crate) fn mute(&self, source: EndpointId, audio: bool) {
         self.order(Order::Mute { source, audio });
+    }
+
+    /// A host speaks, or no longer.
+    pub(crate) fn speaking(&self, source: EndpointId, speaking: bool) {
+        self.order(Order::Speaking { source, speaking });
+    }
+
+    /// What the picture is to look like.
+    pub(crate) fn set_scene(&self, scene: Box<Scene>) {
+        self.order(Order::Scene(scene));
     }
 
     /// What the process does and last reported.

@@ -2,6 +2,7 @@
 
 use crate::view::{MixerView, TargetView};
 use lianmai_mixer_control::media::HostId;
+use lianmai_mixer_control::scene::Scene;
 use lianmai_mixer_control::{AudioSource, Settings, TargetId, TargetState, ToMixer, VideoSource};
 use lianmai_rtmp::RtmpUrl;
 use lianmai_webrtc::EndpointId;
@@ -26,6 +27,8 @@ pub(super) enum Order {
     Add(Host),
     Remove(EndpointId),
     Mute { source: EndpointId, audio: bool },
+    Speaking { source: EndpointId, speaking: bool },
+    Scene(Box<Scene>),
     Stop,
 }
 
@@ -42,6 +45,7 @@ struct Seat {
     id: HostId,
     host: Host,
     muted: bool,
+    speaking: bool,
 }
 
 #[derive(Debug)]
@@ -58,6 +62,8 @@ pub(super) struct Desired {
     seats: BTreeMap<EndpointId, Seat>,
     targets: Vec<Target>,
     next_host: u32,
+    /// What the picture looks like, if that was said.
+    scene: Option<Box<Scene>>,
 }
 
 impl Desired {
@@ -75,6 +81,7 @@ impl Desired {
             seats: BTreeMap::new(),
             targets,
             next_host: 0,
+            scene: None,
         }
     }
 
@@ -96,6 +103,18 @@ impl Desired {
                 });
                 (message, TapChange::None)
             }
+            Order::Speaking { source, speaking } => {
+                let seat = self.seats.get_mut(&source);
+                let changed = seat.filter(|seat| seat.speaking != speaking).map(|seat| {
+                    seat.speaking = speaking;
+                    seat.speaking_message()
+                });
+                (changed, TapChange::None)
+            }
+            Order::Scene(scene) => {
+                self.scene = Some(scene.clone());
+                (Some(ToMixer::Scene(scene)), TapChange::None)
+            }
             Order::Stop => (Some(ToMixer::Shutdown), TapChange::None),
         }
     }
@@ -108,6 +127,7 @@ impl Desired {
             id,
             host,
             muted: false,
+            speaking: false,
         };
         let message = seat.add_message();
         self.seats.insert(source, seat);
@@ -118,13 +138,15 @@ impl Desired {
     pub(super) fn introduction(&self) -> Vec<ToMixer> {
         let hosts = self.seats.values().flat_map(|seat| {
             let muted = seat.muted.then(|| seat.mute_message());
-            std::iter::once(seat.add_message()).chain(muted)
+            let speaking = seat.speaking.then(|| seat.speaking_message());
+            std::iter::once(seat.add_message()).chain(muted).chain(speaking)
         });
         let targets = self.targets.iter().map(|target| ToMixer::AddTarget {
             id: target.id,
             url: target.url.clone(),
         });
         std::iter::once(ToMixer::Configure(self.settings.clone()))
+            .chain(self.scene.clone().map(ToMixer::Scene))
             .chain(hosts)
             .chain(targets)
             .collect()
@@ -193,6 +215,13 @@ impl Seat {
         }
     }
 
+    fn speaking_message(&self) -> ToMixer {
+        ToMixer::Speaking {
+            host: self.id,
+            speaking: self.speaking,
+        }
+    }
+
     fn mute_message(&self) -> ToMixer {
         ToMixer::Mute {
             host: self.id,
@@ -222,6 +251,7 @@ impl Target {
 mod tests {
     use super::{Desired, Host, Order, TapChange};
     use lianmai_mixer_control::media::HostId;
+    use lianmai_mixer_control::scene::Scene;
     use lianmai_mixer_control::{Canvas, Settings, TargetId, TargetState, ToMixer};
     use lianmai_webrtc::EndpointId;
 
@@ -274,6 +304,35 @@ mod tests {
         );
         assert!(matches!(told[3], ToMixer::AddTarget { id: TargetId(0), .. }));
         assert_eq!(told.len(), 4);
+    }
+
+    #[test]
+    fn a_new_process_is_told_the_last_scene_and_who_speaks() {
+        let mut desired = desired();
+        desired.apply(host(1));
+        let source = EndpointId(1);
+        let speaking = || Order::Speaking {
+            source,
+            speaking: true,
+        };
+        let said = ToMixer::Speaking {
+            host: HostId(0),
+            speaking: true,
+        };
+        assert_eq!(desired.apply(speaking()).0, Some(said.clone()));
+        assert_eq!(desired.apply(speaking()).0, None, "nothing new");
+        for labels in [false, true] {
+            let scene = Box::new(Scene {
+                labels,
+                ..Scene::default()
+            });
+            let (told, _) = desired.apply(Order::Scene(scene.clone()));
+            assert_eq!(told, Some(ToMixer::Scene(scene)));
+        }
+        let told = desired.introduction();
+        assert!(matches!(&told[1], ToMixer::Scene(scene) if scene.labels));
+        assert!(matches!(told[2], ToMixer::AddHost { .. }));
+        assert_eq!(told[3], said);
     }
 
     #[test]

@@ -3,16 +3,13 @@
 use super::image::Image;
 use super::text::Lettering;
 use super::{color, share};
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use lianmai_compositor::{Frame, Kernels, Sprite};
 use lianmai_mixer_control::scene::{Content, Scene, Watermark};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
-
-/// Scenes that wait to be read.
-const QUEUE: usize = 16;
 
 /// A scene with all that it needs.
 pub(crate) struct Prepared {
@@ -58,22 +55,32 @@ pub(crate) struct Sources {
     pub(crate) font: Option<PathBuf>,
 }
 
-/// Takes scenes, and hands them on with what they need, in the order in which they came.
-pub(crate) struct Loader(Sender<Box<Scene>>);
+/// Takes scenes, and hands them on with what they need, in the order in which they came. Of those that come while one is
+/// being read, the last counts.
+pub(crate) struct Loader {
+    scenes: Sender<Box<Scene>>,
+    /// The other end, from which a scene is taken that nobody will see.
+    waiting: Receiver<Box<Scene>>,
+}
 
 impl Loader {
     /// `ready` is told on the loader's thread.
     pub(crate) fn spawn(sources: Sources, ready: impl FnMut(Prepared) + Send + 'static) -> io::Result<Self> {
-        let (scenes, waiting) = bounded(QUEUE);
+        let (scenes, waiting) = bounded(1);
+        let taken = waiting.clone();
         thread::Builder::new()
             .name("scenes".to_owned())
-            .spawn(move || run(&waiting, &sources, ready))?;
-        Ok(Self(scenes))
+            .spawn(move || run(&taken, &sources, ready))?;
+        Ok(Self { scenes, waiting })
     }
 
-    /// Reads what a scene needs; false if too many wait already.
-    pub(crate) fn load(&self, scene: Box<Scene>) -> bool {
-        self.0.try_send(scene).is_ok()
+    /// Reads what a scene needs.
+    pub(crate) fn load(&self, scene: Box<Scene>) {
+        if let Err(TrySendError::Full(scene)) = self.scenes.try_send(scene) {
+            self.waiting.try_recv().ok();
+            // There is room now: nobody else sends.
+            self.scenes.try_send(scene).ok();
+        }
     }
 }
 
@@ -160,16 +167,37 @@ mod tests {
         })
         .expect("a thread");
         for (fade_ms, name) in [(1, "a.png"), (2, "b.png"), (3, "c.png")] {
-            assert!(loader.load(Box::new(Scene {
+            loader.load(Box::new(Scene {
                 fade_ms,
                 placeholder: Some(name.to_owned()),
                 ..Scene::default()
-            })));
+            }));
+            let next = heard.recv_timeout(Duration::from_secs(10)).expect("a scene");
+            assert_eq!(next, (fade_ms, fade_ms == 1));
         }
+    }
+
+    #[test]
+    fn of_scenes_that_come_faster_than_they_are_read_the_last_one_is_never_lost() {
+        let (said, heard) = std::sync::mpsc::channel();
+        let (go, gate) = std::sync::mpsc::channel::<()>();
+        let loader = Loader::spawn(Sources::default(), move |prepared| {
+            said.send(prepared.scene.fade_ms).expect("heard");
+            gate.recv().ok();
+        })
+        .expect("a thread");
+        let load = |fade_ms| {
+            loader.load(Box::new(Scene {
+                fade_ms,
+                ..Scene::default()
+            }));
+        };
         let next = || heard.recv_timeout(Duration::from_secs(10)).expect("a scene");
-        assert_eq!(next(), (1, true));
-        assert_eq!(next(), (2, false));
-        assert_eq!(next(), (3, false));
+        load(0);
+        assert_eq!(next(), 0);
+        (1..100).for_each(load);
+        go.send(()).expect("it waits");
+        assert_eq!(next(), 99);
     }
 
     #[test]
@@ -185,10 +213,10 @@ mod tests {
             })
             .expect("a thread");
             [false, true, true].map(|labels| {
-                assert!(loader.load(Box::new(Scene {
+                loader.load(Box::new(Scene {
                     labels,
                     ..Scene::default()
-                })));
+                }));
                 heard.recv_timeout(Duration::from_secs(10)).expect("a scene")
             })
         };

@@ -30,7 +30,7 @@ const MAX_NAME_BYTES: usize = 128;
 const UTC_OFFSETS: std::ops::RangeInclusive<i32> = -720..=840;
 
 /// Why a scene cannot be shown.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SceneError {
     /// A custom layout of nothing, or of too much.
     #[error("layout: {0} regions; a custom layout has 1 to {MAX_REGIONS}")]
@@ -80,7 +80,7 @@ pub enum SceneError {
         /// Whose.
         what: String,
         /// What was said.
-        alpha: f32,
+        alpha: String,
     },
     /// Corners that are too round.
     #[error("corner_radius is {0}; it must be from 0 to {MAX_RADIUS}")]
@@ -247,7 +247,10 @@ fn alpha(what: impl FnOnce() -> String, alpha: f32) -> Result<(), SceneError> {
     if (0.0..=1.0).contains(&alpha) {
         return Ok(());
     }
-    Err(SceneError::Alpha { what: what(), alpha })
+    Err(SceneError::Alpha {
+        what: what(),
+        alpha: alpha.to_string(),
+    })
 }
 
 fn radius(radius: u32) -> Result<(), SceneError> {
