@@ -187,6 +187,7 @@ async fn the_document_describes_every_route_and_every_type_it_names() {
     let expected = [
         "/api/v1/rooms",
         "/api/v1/rooms/{room}",
+        "/api/v1/rooms/{room}/layout",
         "/api/v1/rooms/{room}/mixer",
         "/api/v1/rooms/{room}/participants/{user}",
         "/api/v1/rooms/{room}/participants/{user}/mute",

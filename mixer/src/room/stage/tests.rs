@@ -254,3 +254,4 @@ fn without_a_font_everything_else_is_shown() {
     stage.show(A, at(0), picture(60));
     assert_eq!(brightest(stage.compose(at(0)), 0..180, 0..320), Some(60));
 }
+
