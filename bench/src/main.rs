@@ -1,4 +1,4 @@
-//! The benchmark: `cargo xtask bench fanout`, described in docs/benchmarks.md.
+//! The benchmarks: `cargo xtask bench fanout` and `cargo xtask bench mixer`, described in docs/benchmarks.md.
 #![forbid(unsafe_code)]
 
 mod clock;
@@ -6,6 +6,7 @@ mod host;
 mod load;
 mod matrix;
 mod measure;
+mod mixer;
 mod options;
 mod processor;
 mod report;
@@ -20,6 +21,7 @@ use options::{Arguments, Task};
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Fanout(options) => run::fanout(&options.settled()),
+        Task::Mixer(options) => mixer::run(&options),
         Task::Busy => measure::busy::run(),
     }
 }

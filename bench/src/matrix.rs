@@ -55,7 +55,7 @@ mod tests {
     fn options(flags: &[&str]) -> Options {
         match Arguments::parse_from([&["lianmai-bench", "fanout"], flags].concat()).task {
             Task::Fanout(options) => options.settled(),
-            Task::Busy => unreachable!("fanout was said"),
+            Task::Mixer(_) | Task::Busy => unreachable!("fanout was said"),
         }
     }
 

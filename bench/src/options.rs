@@ -13,7 +13,7 @@ use std::path::PathBuf;
 #[derive(Parser)]
 #[command(
     name = "lianmai-bench",
-    about = "Latency, throughput and cost of the fan-out, beside other servers"
+    about = "Latency, throughput and cost of the fan-out and of the mixer, beside others"
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -24,6 +24,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Task {
     /// Measure the fan-out of one publisher to many receivers
     Fanout(Box<Options>),
+    /// Measure what a mix costs, beside ffmpeg and GStreamer
+    Mixer(crate::mixer::Options),
     /// Keep one processor busy until it is ended
     #[command(hide = true)]
     Busy,

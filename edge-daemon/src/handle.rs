@@ -2,8 +2,10 @@
 
 pub(crate) use lianmai_room::Patched;
 
-use crate::view::{RoomView, StatsView};
+use crate::edge::TargetError;
+use crate::view::{RoomView, StatsView, TargetView};
 use lianmai_mixer_control::scene::Scene;
+use lianmai_mixer_control::{TargetId, TargetOptions, TargetUrl};
 use lianmai_room::{ConnectionId, ResourceError, ResourceId, RoomError};
 use tokio::sync::{mpsc, oneshot};
 
@@ -36,9 +38,21 @@ pub(crate) enum EdgeError {
     /// A WHIP or WHEP session refused it.
     #[error(transparent)]
     Resource(#[from] ResourceError),
+    /// A target cannot be added or taken away.
+    #[error(transparent)]
+    Target(#[from] TargetError),
     /// The edge is shutting down.
     #[error("the edge is shutting down")]
     ShuttingDown,
+}
+
+/// One more place for a room's mix.
+#[derive(Clone, Debug)]
+pub(crate) struct NewTarget {
+    /// `{room}` is replaced.
+    pub(crate) url: TargetUrl,
+    /// How.
+    pub(crate) options: TargetOptions,
 }
 
 /// One message to the edge.
@@ -105,6 +119,20 @@ pub(crate) enum Request {
         room: String,
         user: String,
         audio: bool,
+        reply: Reply<()>,
+    },
+    Targets {
+        room: String,
+        reply: Reply<Vec<TargetView>>,
+    },
+    AddTarget {
+        room: String,
+        target: NewTarget,
+        reply: Reply<TargetView>,
+    },
+    RemoveTarget {
+        room: String,
+        id: TargetId,
         reply: Reply<()>,
     },
 }
@@ -236,6 +264,21 @@ impl EdgeHandle {
     /// What a room is to look like in the mix.
     pub(crate) async fn set_layout(&self, room: String, scene: Box<Scene>) -> Result<(), EdgeError> {
         self.ask(|reply| Request::SetLayout { room, scene, reply }).await
+    }
+
+    /// Where a room's mix is published to.
+    pub(crate) async fn targets(&self, room: String) -> Result<Vec<TargetView>, EdgeError> {
+        self.ask(|reply| Request::Targets { room, reply }).await
+    }
+
+    /// Publish a room's mix to one more place.
+    pub(crate) async fn add_target(&self, room: String, target: NewTarget) -> Result<TargetView, EdgeError> {
+        self.ask(|reply| Request::AddTarget { room, target, reply }).await
+    }
+
+    /// Publish it there no longer.
+    pub(crate) async fn remove_target(&self, room: String, id: TargetId) -> Result<(), EdgeError> {
+        self.ask(|reply| Request::RemoveTarget { room, id, reply }).await
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, EdgeError> {

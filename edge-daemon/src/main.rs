@@ -15,6 +15,7 @@ mod plane;
 mod signals;
 mod start;
 mod view;
+mod webhooks;
 
 use config::Config;
 use std::io::IsTerminal;

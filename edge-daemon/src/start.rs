@@ -5,9 +5,10 @@ use crate::edge::{self, Edge, Events, MediaSetup, MixSetup};
 use crate::handover::{self, Inherited, SaveMetrics, Saver, Snapshot, Store};
 use crate::http::{self, LiveStreams, SelfSigned, Services};
 use crate::live::{Live, NoOrigin};
-use crate::mixers::MixerSpec;
+use crate::mixers::{MixerSpec, TargetMetrics};
 use crate::plane::{self, Plane};
 use crate::signals;
+use crate::webhooks::{self, Webhooks};
 use anyhow::{Context, Result};
 use lianmai_origin::{Origin, OriginConfig};
 use lianmai_plane::{PlaneHandle, Resumption};
@@ -76,7 +77,8 @@ async fn serve(config: Config, store: Store, mut inherited: Inherited) -> Result
         seed: seed()?,
     };
     let rooms = edge::Metrics::new(&mut registry);
-    let (mut edge, handle) = Edge::new(media, mixes(&config, &rooms), rooms, seed()?);
+    let mixes = mixes(&config, &rooms, &mut registry)?;
+    let (mut edge, handle) = Edge::new(media, mixes, rooms, seed()?);
     if let Some(earlier) = earlier {
         tracing::info!(
             peers = earlier.peers.len(),
@@ -200,15 +202,25 @@ fn candidates(config: &Config, media: SocketAddr) -> Vec<SocketAddr> {
         .collect()
 }
 
-fn mixes(config: &Config, metrics: &edge::Metrics) -> MixSetup {
-    MixSetup {
+fn mixes(config: &Config, metrics: &edge::Metrics, registry: &mut Registry) -> Result<MixSetup> {
+    let webhooks = match &config.webhooks {
+        Some(webhooks) => Webhooks::start(webhooks, webhooks::Metrics::new(registry))
+            .context("no thread for the webhooks")?,
+        None => Webhooks::default(),
+    };
+    Ok(MixSetup {
         spec: MixerSpec {
             program: config.mixer.clone(),
             runtime_dir: config.runtime_dir.clone(),
             log: config.log.clone(),
             restarts: metrics.mixer_restarts.clone(),
+            targets: TargetMetrics::new(registry),
+            webhooks,
         },
         targets: config.rtmp_targets.clone(),
+        rtmps_ca: config.rtmps_ca.clone(),
+        sei: config.sei,
+        idle: config.idle_slate,
         record: config.record.clone(),
         canvas: config.canvas.0,
         scene: config.scene.clone(),
@@ -216,7 +228,7 @@ fn mixes(config: &Config, metrics: &edge::Metrics) -> MixSetup {
         font: config.font.clone(),
         video_bitrate: config.mix_video_bitrate,
         audio_bitrate: config.mix_audio_bitrate,
-    }
+    })
 }
 
 fn seed() -> Result<[u8; 32]> {
@@ -280,7 +292,7 @@ fn mix_line(config: &Config) -> String {
             "to {}",
             targets
                 .iter()
-                .map(|target| shown(target))
+                .map(|target| shown(&target.url.0))
                 .collect::<Vec<_>>()
                 .join(", ")
         ),

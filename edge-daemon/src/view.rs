@@ -118,12 +118,20 @@ pub(crate) struct MixerView {
 /// One place that a mix is published to.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct TargetView {
-    /// Its URL without a stream key's query.
+    /// Names it within its room.
+    pub(crate) id: u32,
+    /// Its URL without the stream's name, which is a secret with most CDNs.
     pub(crate) url: String,
-    /// `connecting`, `publishing` or `retrying`.
+    /// `waiting` (there is no mix), `connecting`, `publishing`, `retrying` or `given_up`.
     pub(crate) state: String,
-    /// Why it is being retried.
+    /// Why it is being retried, or was given up.
     pub(crate) reason: Option<String>,
+    /// How it is published to.
+    #[schema(value_type = Object)]
+    pub(crate) options: lianmai_mixer_control::TargetOptions,
+    /// What the mixer last counted.
+    #[schema(value_type = Option<Object>)]
+    pub(crate) stats: Option<lianmai_mixer_control::TargetStats>,
 }
 
 /// Totals of the edge.

@@ -212,7 +212,7 @@ impl Engine {
             ToMixer::Mute { host, audio } => Command::Mute(host, audio),
             ToMixer::Speaking { host, speaking } => Command::Speaking(host, speaking),
             ToMixer::Scene(scene) => return self.scenes.load(scene),
-            ToMixer::AddTarget { id, url } => Command::AddTarget(id, url),
+            ToMixer::AddTarget { id, url, options } => Command::AddTarget(id, url, options),
             ToMixer::RemoveTarget { id } => Command::RemoveTarget(id),
             ToMixer::Configure(_) => {
                 return tracing::warn!("the mix is configured already: `configure` is ignored");

@@ -11,7 +11,7 @@ use crate::stats::Stats;
 use crate::video::{DecodedPicture, Task, VideoTask};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use lianmai_mixer_control::media::HostId;
-use lianmai_mixer_control::{FromMixer, MixStats, Settings, TargetId};
+use lianmai_mixer_control::{FromMixer, MixStats, Settings, TargetId, TargetOptions, TargetUrl};
 use lianmai_rtmp::Tag;
 use lianmai_timeline::{EdgeTime, Kind, Span};
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub(crate) enum Command {
     /// The picture is to look like this.
     Scene(Box<Prepared>),
     /// Publish there too.
-    AddTarget(TargetId, String),
+    AddTarget(TargetId, TargetUrl, TargetOptions),
     /// Publish there no longer.
     RemoveTarget(TargetId),
 }
@@ -155,7 +155,7 @@ impl Mixing {
         let (mut mix, headers) = Mix::new(settings, start)?;
         mix.set_wall_clock(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
         let mut outlets = Outlets {
-            targets: Targets::new(daemon.clone()),
+            targets: Targets::new(daemon.clone(), settings.rtmps_ca.clone()),
             recorder: recorder(settings),
         };
         headers.into_iter().for_each(|tag| outlets.push(&tag));
@@ -219,8 +219,8 @@ impl Mixing {
                     tracing::error!(%error, "the scene stays as it was");
                 }
             }
-            Command::AddTarget(id, url) => {
-                self.outlets.targets.add(id, &url);
+            Command::AddTarget(id, url, options) => {
+                self.outlets.targets.add(id, &url, options);
                 self.mix.want_key_frame();
             }
             Command::RemoveTarget(id) => self.outlets.targets.remove(id),
@@ -271,6 +271,7 @@ impl Mixing {
                 frames_encoded,
                 frames_skipped,
                 room_delay_ms,
+                targets: self.outlets.targets.stats(),
                 ..MixStats::default()
             }
         };

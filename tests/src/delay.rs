@@ -1,9 +1,9 @@
-//! A slow link: a UDP forwarder that holds every datagram for a while, in both directions. (The kernels that these
-//! tests run on have no netem.)
+//! A bad link: a UDP forwarder that holds every datagram for a while and loses some, in both directions. (The kernels that
+//! these tests run on have no netem.)
 
 use crate::netns::{FAR, Namespace};
 use anyhow::Result;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +12,17 @@ use std::time::{Duration, Instant};
 
 /// How often the forwarder looks: what it adds to the delay at most.
 const PACE: Duration = Duration::from_millis(1);
+
+/// What a link does to a datagram.
+#[derive(Clone, Copy, Debug)]
+pub struct Link {
+    /// Every one is held for so long,
+    pub delay: Duration,
+    /// and up to so much longer; a later one may come first.
+    pub jitter: Duration,
+    /// So many of a thousand are lost.
+    pub loss: u64,
+}
 
 /// A running forwarder; it ends when dropped.
 #[derive(Debug)]
@@ -22,12 +33,7 @@ pub struct Delay {
 
 impl Delay {
     /// Forwards between the far host, which sends to `listen`, and `target`, from inside a namespace.
-    pub fn start(
-        namespace: &Namespace,
-        listen: SocketAddr,
-        target: SocketAddr,
-        delay: Duration,
-    ) -> Result<Self> {
+    pub fn start(namespace: &Namespace, listen: SocketAddr, target: SocketAddr, link: Link) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let (ready, started) = std::sync::mpsc::channel();
@@ -37,9 +43,11 @@ impl Delay {
             let forwarder = outside.map(|outside| Forwarder {
                 outside,
                 target,
-                delay,
+                link,
                 clients: BTreeMap::new(),
-                held: VecDeque::new(),
+                held: BTreeMap::new(),
+                count: 0,
+                random: 0x9e37_79b9_7f4a_7c15,
             });
             match forwarder {
                 Ok(forwarder) => {
@@ -68,7 +76,6 @@ impl Drop for Delay {
 
 /// A datagram on its way.
 struct Held {
-    due: Instant,
     client: SocketAddr,
     outward: bool,
     bytes: Vec<u8>,
@@ -77,9 +84,12 @@ struct Held {
 struct Forwarder {
     outside: UdpSocket,
     target: SocketAddr,
-    delay: Duration,
+    link: Link,
     clients: BTreeMap<SocketAddr, UdpSocket>,
-    held: VecDeque<Held>,
+    /// By when it is due, and its number.
+    held: BTreeMap<(Instant, u64), Held>,
+    count: u64,
+    random: u64,
 }
 
 impl Forwarder {
@@ -123,22 +133,39 @@ impl Forwarder {
     }
 
     fn hold(&mut self, client: SocketAddr, outward: bool, bytes: &[u8]) {
-        self.held.push_back(Held {
-            due: Instant::now() + self.delay,
+        self.count += 1;
+        if self.random() % 1_000 < self.link.loss {
+            return;
+        }
+        let jitter = u64::try_from(self.link.jitter.as_micros()).unwrap_or(u64::MAX - 1);
+        let longer = Duration::from_micros(self.random() % (jitter + 1));
+        let held = Held {
             client,
             outward,
             bytes: bytes.to_vec(),
-        });
+        };
+        self.held
+            .insert((Instant::now() + self.link.delay + longer, self.count), held);
     }
 
     fn release(&mut self) {
-        while let Some(held) = self.held.pop_front_if(|held| held.due <= Instant::now()) {
+        let now = Instant::now();
+        while let Some(entry) = self.held.first_entry().filter(|entry| entry.key().0 <= now) {
+            let held = entry.remove();
             // A datagram that cannot be sent is lost, as on any link.
             let _ = match held.outward {
                 true => self.outside.send_to(&held.bytes, held.client),
                 false => self.clients[&held.client].send(&held.bytes),
             };
         }
+    }
+
+    /// xorshift: the same numbers in every run.
+    fn random(&mut self) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random >> 11
     }
 }
 

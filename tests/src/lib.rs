@@ -22,3 +22,4 @@ pub mod talk;
 pub mod tone;
 pub mod wait;
 pub mod web;
+pub mod webhook;

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use lianmai_tests::browser::Browser;
 use lianmai_tests::capture::HOSTS;
-use lianmai_tests::delay::Delay;
+use lianmai_tests::delay::{Delay, Link};
 use lianmai_tests::edge::{Edge, programs};
 use lianmai_tests::host::Seat;
 use lianmai_tests::live::{Viewer, longest_gap, strictly_rising};
@@ -177,6 +177,19 @@ async fn join_flashing(browser: &Browser, page: &KurentoPage, edge: SocketAddr, 
     Ok(())
 }
 
+/// The far host's way to the edge.
+const BAD_LINK: Link = Link {
+    delay: Duration::from_millis(300),
+    jitter: Duration::from_millis(30),
+    loss: 20,
+};
+
+/// How long the flashes are watched, unless `LIANMAI_SKEW_SECONDS` says otherwise.
+fn skew_seconds() -> u32 {
+    let asked = std::env::var("LIANMAI_SKEW_SECONDS").ok();
+    asked.and_then(|seconds| seconds.parse().ok()).unwrap_or(20)
+}
+
 /// When a region turned bright, in seconds.
 fn flashes(times: &[f64], brightness: &[f64]) -> Vec<f64> {
     let pairs = brightness.windows(2).zip(times.windows(2));
@@ -187,7 +200,7 @@ fn flashes(times: &[f64], brightness: &[f64]) -> Vec<f64> {
 }
 
 #[tokio::test]
-async fn a_common_flash_is_seen_at_once_although_one_host_is_200_ms_farther_away() -> Result<()> {
+async fn a_common_flash_is_seen_at_once_although_one_host_has_a_long_and_bad_link() -> Result<()> {
     let topology = Topology::build()?;
     let (http, media, origin) = (
         8443,
@@ -221,7 +234,7 @@ async fn a_common_flash_is_seen_at_once_although_one_host_is_200_ms_farther_away
         &topology.middle,
         SocketAddr::from((MIDDLE, 8444)),
         media,
-        Duration::from_millis(200),
+        BAD_LINK,
     )?;
     let page = KurentoPage::serve_on([0, 0, 0, 0].into())?;
     let near = Browser::open(None).await?;
@@ -241,18 +254,23 @@ async fn a_common_flash_is_seen_at_once_although_one_host_is_200_ms_farther_away
     wait_for_others(&far, "far", 1).await?;
     let_it_be(8).await;
     let file = report::dir()?.join("skew.flv");
-    probe::take(&edge.mix_url(ROOM), 20, &file)?;
+    let seconds = skew_seconds();
+    probe::take(&edge.mix_url(ROOM), seconds, &file)?;
     let mut skews = skews(&file)?;
-    ensure!(skews.len() >= 15, "{} flashes of both hosts in 20 s", skews.len());
+    ensure!(
+        skews.len() * 4 >= seconds as usize * 3,
+        "{} flashes of both hosts in {seconds} s",
+        skews.len()
+    );
     skews.sort_by(f64::total_cmp);
-    let (median, most) = (skews[skews.len() / 2], skews[skews.len() - 1]);
+    let (p95, most) = (skews[(skews.len() - 1) * 95 / 100], skews[skews.len() - 1]);
     let near_round_trip = edge.api(&format!("rooms/{ROOM}"))?;
     report::note(
         "skew",
         &format!(
-            "{} common flashes: skew median {:.0} ms, largest {:.0} ms, in steps of a frame (33 ms)",
+            "{} common flashes in {seconds} s: skew p95 {:.0} ms, largest {:.0} ms, in steps of a frame (33 ms)",
             skews.len(),
-            median * 1000.0,
+            p95 * 1000.0,
             most * 1000.0
         ),
     )?;

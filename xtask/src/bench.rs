@@ -1,4 +1,4 @@
-//! Measures the fan-out beside other servers: docs/benchmarks.md.
+//! Measures the fan-out beside other servers, and the mixer beside other mixers: docs/benchmarks.md.
 
 use crate::run::{command, root, run, say};
 use crate::setup::{Purpose, Retry, packages, run_for};
@@ -10,7 +10,7 @@ use std::ffi::OsString;
 /// `cargo xtask bench`
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// What to measure, `fanout`, and its flags; `fanout --help` shows them
+    /// What to measure, `fanout` or `mixer`, and its flags; `fanout --help` shows them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
     arguments: Vec<OsString>,
 }
@@ -25,13 +25,20 @@ const PACKAGES: &[(&str, &str)] = &[
     ("ethtool", "GRO on veth devices"),
     ("util-linux", "processors and priorities of processes"),
     ("fonts-dejavu-core", "the letters of the plots"),
+    ("ffmpeg", "a mixer to compare with, and what looks at mixes"),
+    ("gstreamer1.0-tools", "another one, and what it is made of"),
+    ("gstreamer1.0-plugins-base", "its compositor and sound"),
+    ("gstreamer1.0-plugins-good", "its Matroska and FLV"),
+    ("gstreamer1.0-plugins-bad", "its parsers of H.264 and AAC"),
+    ("gstreamer1.0-plugins-ugly", "its x264"),
+    ("gstreamer1.0-libav", "its decoder of H.264 and encoder of AAC"),
 ];
 
 pub(crate) fn main(options: &Options) -> Result<()> {
     run_for(Purpose::Up, Retry::Never)?;
     packages(PACKAGES.iter().copied())?;
     say("building the edge and the benchmark");
-    build_packages(&["lianmai-edge", "lianmai-bench"])?;
+    build_packages(&["lianmai-edge", "lianmai-mixer", "lianmai-bench"])?;
     let bench = root().join("target/release/lianmai-bench");
     let is_help = options
         .arguments

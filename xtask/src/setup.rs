@@ -36,6 +36,11 @@ const PACKAGES: &[(&str, &str, Purpose)] = &[
         "OpenH264's assembly, without which it is three times slower",
         Purpose::Up,
     ),
+    (
+        "fonts-wqy-microhei",
+        "names and texts in the mix, Latin and Chinese, Japanese, Korean",
+        Purpose::Up,
+    ),
     ("chromium", "the real browser of the tests", Purpose::Test),
     ("chromium-driver", "driving that browser", Purpose::Test),
     (
@@ -45,6 +50,12 @@ const PACKAGES: &[(&str, &str, Purpose)] = &[
     ),
     ("nginx", "a real RTMP server", Purpose::Test),
     ("libnginx-mod-rtmp", "a real RTMP server", Purpose::Test),
+    (
+        "libnginx-mod-stream",
+        "a real TLS server in front of it",
+        Purpose::Test,
+    ),
+    ("python3-venv", "a place for `av`, a newer FFmpeg", Purpose::Test),
     ("iproute2", "network namespaces of the tests", Purpose::Test),
     (
         "ethtool",
@@ -54,6 +65,9 @@ const PACKAGES: &[(&str, &str, Purpose)] = &[
     ("systemd", "checking the unit in deploy/", Purpose::Test),
 ];
 
+/// The version of PyAV that the tests were seen to pass with.
+const AV: &str = "av==18.1.0";
+
 pub(crate) fn run_for(purpose: Purpose, retry: Retry) -> Result<()> {
     debian(purpose)?;
     kernel::toolchain(retry)?;
@@ -61,6 +75,7 @@ pub(crate) fn run_for(purpose: Purpose, retry: Retry) -> Result<()> {
         linters()?;
         node()?;
         npm()?;
+        python()?;
         cargo_deny()?;
     }
     Ok(())
@@ -163,6 +178,18 @@ fn npm() -> Result<()> {
     run(command("npm")
         .args(["ci", "--no-audit", "--no-fund"])
         .current_dir(&web))
+}
+
+/// A Python with PyAV, which brings a newer FFmpeg than Debian's: an independent reader of Enhanced RTMP.
+fn python() -> Result<()> {
+    let venv = root().join("target/python");
+    let python = venv.join("bin/python").display().to_string();
+    if succeeds(command(&python).args(["-c", "import av"])) {
+        return Ok(());
+    }
+    say("installing PyAV into target/python");
+    run(command("python3").args(["-m", "venv"]).arg(&venv))?;
+    run(command(&python).args(["-m", "pip", "install", "--quiet", AV]))
 }
 
 fn cargo_deny() -> Result<()> {

@@ -6,9 +6,9 @@ use anyhow::Result;
 use nix::sys::utsname::uname;
 use std::process::Command;
 
-/// The machine and the run's settings.
+/// The machine, and what was measured on it.
 #[derive(Clone, Debug, serde::Serialize)]
-pub(crate) struct Machine {
+pub(crate) struct Hardware {
     pub(crate) processor: String,
     pub(crate) processors: usize,
     pub(crate) virtual_machine: bool,
@@ -16,9 +16,47 @@ pub(crate) struct Machine {
     pub(crate) kernel: String,
     /// Of the minute before the run.
     pub(crate) load_average: String,
-    pub(crate) janus: Option<String>,
     /// The commit of the checkout, with a `+` if it was changed.
     pub(crate) revision: Option<String>,
+}
+
+impl Hardware {
+    pub(crate) fn describe() -> Result<Self> {
+        let (cpu, memory) = (read("/proc/cpuinfo"), read("/proc/meminfo"));
+        Ok(Self {
+            processor: value(&cpu, "model name").unwrap_or("unknown").to_owned(),
+            processors: processor::count(),
+            virtual_machine: value(&cpu, "flags").is_some_and(|flags| flags.contains("hypervisor")),
+            memory_mib: value(&memory, "MemTotal")
+                .and_then(|total| total.split(' ').next()?.parse::<u64>().ok())
+                .map_or(0, |kib| kib / 1024),
+            kernel: uname()?.release().to_string_lossy().into_owned(),
+            load_average: read("/proc/loadavg").split(' ').next().unwrap_or("").to_owned(),
+            revision: revision(),
+        })
+    }
+
+    /// A line for people.
+    pub(crate) fn line(&self) -> String {
+        let kind = if self.virtual_machine { " (virtual)" } else { "" };
+        format!(
+            "{}{kind}, {} processors, {} MiB, Linux {}, load average {}, lianmai at {}",
+            self.processor,
+            self.processors,
+            self.memory_mib,
+            self.kernel,
+            self.load_average,
+            self.revision.as_deref().unwrap_or("an unknown revision"),
+        )
+    }
+}
+
+/// The machine and the settings of a run of the fan-out.
+#[derive(Clone, Debug, serde::Serialize)]
+pub(crate) struct Machine {
+    #[serde(flatten)]
+    pub(crate) hardware: Hardware,
+    pub(crate) janus: Option<String>,
     pub(crate) pace: f64,
     pub(crate) seconds: f64,
     pub(crate) least_packets: usize,
@@ -33,18 +71,9 @@ pub(crate) struct Machine {
 
 impl Machine {
     pub(crate) fn describe(options: &Options) -> Result<Self> {
-        let (cpu, memory) = (read("/proc/cpuinfo"), read("/proc/meminfo"));
         Ok(Self {
-            processor: value(&cpu, "model name").unwrap_or("unknown").to_owned(),
-            processors: processor::count(),
-            virtual_machine: value(&cpu, "flags").is_some_and(|flags| flags.contains("hypervisor")),
-            memory_mib: value(&memory, "MemTotal")
-                .and_then(|total| total.split(' ').next()?.parse::<u64>().ok())
-                .map_or(0, |kib| kib / 1024),
-            kernel: uname()?.release().to_string_lossy().into_owned(),
-            load_average: read("/proc/loadavg").split(' ').next().unwrap_or("").to_owned(),
+            hardware: Hardware::describe()?,
             janus: said("dpkg-query", &["--show", "--showformat=${Version}", "janus"]),
-            revision: revision(),
             pace: options.pace,
             seconds: options.seconds,
             least_packets: options.least_packets,
@@ -60,17 +89,9 @@ impl Machine {
 
     /// Some lines for people.
     pub(crate) fn lines(&self) -> Vec<String> {
-        let kind = if self.virtual_machine { " (virtual)" } else { "" };
         vec![
-            format!(
-                "{}{kind}, {} processors, {} MiB, Linux {}, load average {}",
-                self.processor, self.processors, self.memory_mib, self.kernel, self.load_average
-            ),
-            format!(
-                "lianmai at {}, janus {}",
-                self.revision.as_deref().unwrap_or("an unknown revision"),
-                self.janus.as_deref().unwrap_or("not installed")
-            ),
+            self.hardware.line(),
+            format!("janus {}", self.janus.as_deref().unwrap_or("not installed")),
             format!(
                 "latency at {} packets/s for at least {} s and {} leg-packets after {} s; load is {} computing processes; cost at {} leg-packets/s; \
                  server on processor {}, co-hosts on {}; wire {}; {} turns",

@@ -3,10 +3,10 @@
 mod hgrm;
 mod json;
 pub(crate) mod machine;
-mod plot;
+pub(crate) mod plot;
 mod ratios;
 mod summary;
-mod table;
+pub(crate) mod table;
 mod tables;
 
 use crate::options::Options;
@@ -42,7 +42,8 @@ pub(crate) fn write(options: &Options, results: &Results) -> Result<()> {
     Ok(())
 }
 
-fn save(out: &Path, name: &str, text: &str) -> Result<()> {
+/// Writes a file of the results.
+pub(crate) fn save(out: &Path, name: &str, text: &str) -> Result<()> {
     let path = out.join(name);
     std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -14,9 +14,10 @@ use plotters::style::register_font;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-const SIZE: (u32, u32) = (960, 560);
+/// Of a plot, in pixels.
+pub(crate) const SIZE: (u32, u32) = (960, 560);
 /// Debian's `fonts-dejavu-core`.
-const FONT: &str = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf";
+pub(crate) const FONT: &str = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf";
 /// Points of a line for each factor of ten.
 const TICKS: u32 = 40;
 /// Percentiles with fewer packets beyond them than this are chance.

@@ -1,6 +1,6 @@
 //! One source of configuration: what the flags and the environment said, or what the file said.
 
-use super::{Admin, Canvas, ConfigError, DefaultScene, Origin, PlaneChoice, Tls};
+use super::{Admin, Canvas, ConfigError, DefaultScene, Origin, PlaneChoice, Sei, Tls};
 use clap::Parser;
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
@@ -65,9 +65,29 @@ pub(crate) struct Layer {
     #[arg(long, value_name = "ADDR", env = "LIANMAI_ORIGIN")]
     pub(crate) origin: Option<Origin>,
 
-    /// Where each room's mix is published, {room} replaced; repeatable (default: the embedded origin)
+    /// Where each room's mix is published, {room} replaced, options behind #; repeatable (default: the embedded origin)
     #[arg(long, value_name = "URL", env = "LIANMAI_RTMP_TARGET", value_delimiter = ' ')]
     pub(crate) rtmp_target: Vec<String>,
+
+    /// PEM file of certificate authorities that RTMPS targets may have, beside those of the system
+    #[arg(long, value_name = "FILE", env = "LIANMAI_RTMPS_CA")]
+    pub(crate) rtmps_ca: Option<PathBuf>,
+
+    /// How long a mix goes on with an empty picture after its last host left, in seconds (default: 30)
+    #[arg(long, value_name = "SECONDS", env = "LIANMAI_IDLE_SLATE")]
+    pub(crate) idle_slate: Option<u32>,
+
+    /// The layout in the stream as H.264 SEI: unregistered (payload type 5), agora (100) or off (default: unregistered)
+    #[arg(long, value_name = "KIND", env = "LIANMAI_MIX_SEI")]
+    pub(crate) mix_sei: Option<Sei>,
+
+    /// Told by POST what happens in rooms; repeatable
+    #[arg(long, value_name = "URL", env = "LIANMAI_WEBHOOK", value_delimiter = ' ')]
+    pub(crate) webhook: Vec<String>,
+
+    /// What webhooks are signed with; without it, LIANMAI_WEBHOOK_SECRET
+    #[arg(long, value_name = "FILE", env = "LIANMAI_WEBHOOK_SECRET_FILE")]
+    pub(crate) webhook_secret_file: Option<PathBuf>,
 
     /// Record each room's mix into this directory (FLV)
     #[arg(long, value_name = "DIR", env = "LIANMAI_RECORD")]
@@ -143,6 +163,11 @@ impl Layer {
             pins: self.pins.or(below.pins),
             origin: self.origin.or(below.origin),
             rtmp_target: or_list(self.rtmp_target, below.rtmp_target),
+            rtmps_ca: self.rtmps_ca.or(below.rtmps_ca),
+            idle_slate: self.idle_slate.or(below.idle_slate),
+            mix_sei: self.mix_sei.or(below.mix_sei),
+            webhook: or_list(self.webhook, below.webhook),
+            webhook_secret_file: self.webhook_secret_file.or(below.webhook_secret_file),
             record: self.record.or(below.record),
             canvas: self.canvas.or(below.canvas),
             layout: self.layout.or(below.layout),

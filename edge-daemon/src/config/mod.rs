@@ -2,20 +2,21 @@
 
 mod layer;
 mod values;
+mod webhook;
 
 pub(crate) use layer::Layer;
-pub(crate) use values::{Admin, Canvas, DefaultScene, Origin, PlaneChoice, Tls};
+pub(crate) use values::{Admin, Canvas, DefaultScene, Origin, PlaneChoice, Sei, Tls};
 
+use crate::edge::{MAX_TARGETS, Template};
 use crate::http::AdminAccess;
+use crate::webhooks::WebhookConfig;
 use clap::Parser;
 use lianmai_mixer_control::scene::Scene;
 use nix::ifaddrs::getifaddrs;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-
-/// What a mixer takes.
-const MAX_TARGETS: usize = 16;
+use std::time::Duration;
 
 /// Where systemd and most distributions mount it.
 pub(crate) const DEFAULT_PINS: &str = "/sys/fs/bpf";
@@ -42,8 +43,16 @@ pub(crate) struct Config {
     pub(crate) pins: PathBuf,
     /// The embedded RTMP origin.
     pub(crate) origin: Origin,
-    /// Where every room's mix goes; `{room}` is replaced.
-    pub(crate) rtmp_targets: Vec<String>,
+    /// Where every room's mix goes.
+    pub(crate) rtmp_targets: Vec<Template>,
+    /// Certificate authorities of RTMPS targets, beside those of the system.
+    pub(crate) rtmps_ca: Option<PathBuf>,
+    /// How long a mix goes on without hosts.
+    pub(crate) idle_slate: Duration,
+    /// The form of the layout in the stream.
+    pub(crate) sei: lianmai_mixer_control::SeiKind,
+    /// Who is told what happens.
+    pub(crate) webhooks: Option<WebhookConfig>,
     /// Where mixes are recorded.
     pub(crate) record: Option<PathBuf>,
     /// Picture of the mix.
@@ -144,6 +153,11 @@ impl Config {
         scene
             .check(canvas.0)
             .map_err(|error| invalid("layout", error.to_string()))?;
+        if let Some(file) = &layer.rtmps_ca {
+            lianmai_rtmp::Trust::new(Some(file.clone()))
+                .check()
+                .map_err(|error| invalid("rtmps-ca", error.to_string()))?;
+        }
         Ok(Self {
             http,
             tls: layer.tls.unwrap_or_default(),
@@ -154,6 +168,10 @@ impl Config {
             pins: layer.pins.unwrap_or_else(|| DEFAULT_PINS.into()),
             origin,
             rtmp_targets,
+            rtmps_ca: layer.rtmps_ca,
+            idle_slate: idle(layer.idle_slate.unwrap_or(30))?,
+            sei: layer.mix_sei.unwrap_or_default().0,
+            webhooks: webhook::settle(layer.webhook, layer.webhook_secret_file.as_deref())?,
             record: layer.record,
             canvas,
             scene,
@@ -201,7 +219,15 @@ fn check_open(key: &'static str, addr: SocketAddr, open: bool) -> Result<(), Con
     }
 }
 
-fn targets(given: Vec<String>, origin: &Origin) -> Result<Vec<String>, ConfigError> {
+/// A day; whoever wants a slate for longer wants a stream of its own.
+fn idle(seconds: u32) -> Result<Duration, ConfigError> {
+    if seconds > 86_400 {
+        return Err(invalid("idle-slate", format!("{seconds} s; at most 86400")));
+    }
+    Ok(Duration::from_secs(u64::from(seconds)))
+}
+
+fn targets(given: Vec<String>, origin: &Origin) -> Result<Vec<Template>, ConfigError> {
     if given.len() > MAX_TARGETS {
         return Err(invalid(
             "rtmp-target",
@@ -211,14 +237,13 @@ fn targets(given: Vec<String>, origin: &Origin) -> Result<Vec<String>, ConfigErr
             ),
         ));
     }
-    for url in &given {
-        lianmai_rtmp::RtmpUrl::for_room(url, "room")
-            .map_err(|error| invalid("rtmp-target", error.to_string()))?;
-    }
-    match (given.is_empty(), origin) {
-        (true, Origin::Listen(addr)) => Ok(vec![origin_url(*addr)]),
-        (_, Origin::Listen(_) | Origin::Off) => Ok(given),
-    }
+    let given = match (given.is_empty(), origin) {
+        (true, Origin::Listen(addr)) => vec![origin_url(*addr)],
+        (_, Origin::Listen(_) | Origin::Off) => given,
+    };
+    let read =
+        |text: &String| Template::parse(text).map_err(|error| invalid("rtmp-target", error.to_string()));
+    given.iter().map(read).collect()
 }
 
 /// Where a mixer on this machine publishes to reach the embedded origin.
@@ -352,7 +377,7 @@ mod tests {
             config.advertise,
             ["127.0.0.1".parse::<std::net::IpAddr>().expect("address")]
         );
-        assert_eq!(config.rtmp_targets, ["rtmp://127.0.0.1:1935/live/{room}"]);
+        assert_eq!(config.rtmp_targets[0].url.0, "rtmp://127.0.0.1:1935/live/{room}");
         assert_eq!(config.plane, PlaneChoice::Auto);
     }
 
@@ -393,6 +418,54 @@ mod tests {
     #[test]
     fn a_target_that_is_no_rtmp_url_is_refused_by_name() {
         assert!(refusal(&["--rtmp-target", "ftp://cdn/x"]).starts_with("rtmp-target"));
+    }
+
+    #[test]
+    fn options_of_a_target_stand_behind_its_url() {
+        let config =
+            config(&["--rtmp-target", "rtmps://cdn/live/{room}#retries=3&tags=enhanced"]).expect("good");
+        let target = &config.rtmp_targets[0];
+        assert_eq!(
+            (target.url.0.as_str(), target.options.retries),
+            ("rtmps://cdn/live/{room}", Some(3))
+        );
+        let error = refusal(&["--rtmp-target", "rtmp://cdn/live/key#retires=3"]);
+        assert!(
+            error.starts_with("rtmp-target") && error.contains("retires"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_ca_file_that_cannot_be_read_is_refused_by_name() {
+        let error = refusal(&["--rtmps-ca", "/nonexistent.pem"]);
+        assert!(
+            error.starts_with("rtmps-ca") && error.contains("/nonexistent.pem"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_webhook_needs_a_secret_that_is_not_trivial() {
+        let hook = ["--webhook", "https://example.com/hook"];
+        assert!(
+            refusal(&hook).starts_with("webhook-secret-file"),
+            "{}",
+            refusal(&hook)
+        );
+        for (text, good) in [("", false), ("short\n", false), ("0123456789abcdef\n", true)] {
+            let file = file(text);
+            let path = file.path().to_str().expect("utf-8");
+            let arguments = [hook[0], hook[1], "--webhook-secret-file", path];
+            let outcome = config(&arguments);
+            assert_eq!(outcome.is_ok(), good, "{text:?}");
+            if let Ok(config) = outcome {
+                let webhooks = config.webhooks.expect("configured");
+                assert_eq!(webhooks.secret.0, b"0123456789abcdef", "without the line feed");
+                assert!(!format!("{webhooks:?}").contains("0123"));
+            }
+        }
+        assert!(refusal(&["--webhook", "ftp://example.com"]).starts_with("webhook:"));
     }
 
     #[test]

@@ -166,6 +166,25 @@ impl fmt::Display for Canvas {
     }
 }
 
+/// The form of the layout in the stream, written `unregistered`, `agora` or `off`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Sei(pub lianmai_mixer_control::SeiKind);
+
+impl FromStr for Sei {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        use lianmai_mixer_control::SeiKind;
+        match text {
+            "unregistered" => Ok(Self(SeiKind::Unregistered)),
+            "agora" => Ok(Self(SeiKind::Agora)),
+            "off" => Ok(Self(SeiKind::Off)),
+            _ => Err(format!("{text:?} is not unregistered, agora or off")),
+        }
+    }
+}
+
 /// Who may use the admin API, written `loopback` or `anyone`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -202,7 +221,7 @@ macro_rules! from_text {
     )+};
 }
 
-from_text!(Admin, Tls, PlaneChoice, Origin, Canvas, DefaultScene);
+from_text!(Admin, Tls, PlaneChoice, Origin, Canvas, DefaultScene, Sei);
 
 #[cfg(test)]
 mod tests {

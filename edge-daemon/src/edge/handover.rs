@@ -11,7 +11,7 @@ impl Edge {
     pub(crate) fn restore(&mut self, earlier: Snapshot, seed: [u8; 32]) {
         let now = Instant::now();
         self.media.restore(earlier.peers);
-        self.mixes.restore(earlier.muted);
+        self.mixes.restore(earlier.muted, earlier.targets);
         self.signalling = Signalling::restore(earlier.rooms, now, Limits::default(), seed);
         self.signalling.set_scene_rules(self.mixes.scene_rules());
     }
@@ -62,6 +62,7 @@ impl Edge {
             rooms: self.signalling.save(now),
             peers: self.media.save(),
             muted: self.mixes.muted().clone(),
+            targets: self.mixes.saved_targets(),
             certificate: saver.certificate.clone(),
             https: saver.https.clone(),
         };

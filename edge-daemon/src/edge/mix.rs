@@ -1,31 +1,45 @@
 //! Which rooms have a mixer, and who is in its mix.
 
 use super::Metrics;
+use super::idle::Idle;
 use super::scenes::Scenes;
-use crate::mixers::{Host, Mixer, MixerSpec};
-use crate::view::MixerView;
+use super::targets::{RoomTargets, TargetError, Targets, Template};
+use crate::handle::NewTarget;
+use crate::mixers::{Host, Mixer, MixerSpec, TargetSpec};
+use crate::view::{MixerView, TargetView};
 use lianmai_mixer_control::scene::Scene;
-use lianmai_mixer_control::{AudioSource, Canvas, Codec as MixCodec, Settings, VideoSource};
+use lianmai_mixer_control::{
+    AudioSource, Canvas, Codec as MixCodec, SeiKind, Settings, TargetId, VideoSource,
+};
 use lianmai_plane::PlaneHandle;
 use lianmai_room::SceneRules;
-use lianmai_rtmp::percent_encode;
 use lianmai_webrtc::EndpointId;
 use lianmai_webrtc::media::{Codec, Kind, Track};
 use prometheus_client::metrics::gauge::Gauge;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 /// Seconds between key frames: what CDNs ask for.
 const GOP_SECONDS: u32 = 2;
+
+/// Mixes that go on after their room was closed; with one more, the one that would end first ends at once.
+const MAX_CLOSED: usize = 64;
 
 /// What every room's mix is made of.
 #[derive(Clone, Debug)]
 pub(crate) struct MixSetup {
     /// The process.
     pub(crate) spec: MixerSpec,
-    /// Where mixes go; `{room}` is replaced.
-    pub(crate) targets: Vec<String>,
+    /// Where mixes go.
+    pub(crate) targets: Vec<Template>,
+    /// Certificate authorities of RTMPS targets.
+    pub(crate) rtmps_ca: Option<PathBuf>,
+    /// The form of the layout in the stream.
+    pub(crate) sei: SeiKind,
+    /// How long a mix goes on without hosts.
+    pub(crate) idle: Duration,
     /// Where mixes are recorded.
     pub(crate) record: Option<PathBuf>,
     /// What rooms look like for which nothing was said.
@@ -48,6 +62,12 @@ pub(super) struct Mixes {
     plane: PlaneHandle,
     mixers: BTreeMap<String, Mixer>,
     scenes: Scenes,
+    targets: Targets,
+    /// Who publishes in each room.
+    hosts: BTreeMap<String, BTreeMap<EndpointId, Host>>,
+    idle: Idle,
+    /// Rooms that are closed, and of which only the mix is left.
+    closed: BTreeSet<String>,
     muted: BTreeSet<EndpointId>,
     leaving: Vec<JoinHandle<()>>,
     running: Gauge,
@@ -57,6 +77,10 @@ impl Mixes {
     pub(super) fn new(setup: MixSetup, plane: PlaneHandle, metrics: &Metrics) -> Self {
         Self {
             scenes: Scenes::new(setup.scene.clone()),
+            targets: Targets::new(setup.targets.clone()),
+            hosts: BTreeMap::new(),
+            idle: Idle::new(setup.idle),
+            closed: BTreeSet::new(),
             setup,
             plane,
             mixers: BTreeMap::new(),
@@ -68,34 +92,127 @@ impl Mixes {
 
     /// A stream is to be in its room's mix; the room's first starts the mixer.
     pub(super) fn add(&mut self, room: &str, user: &str, source: EndpointId, tracks: &[Track]) {
-        if self.setup.targets.is_empty() && self.setup.record.is_none() {
-            return;
-        }
         let host = Host {
             source,
             name: user.to_owned(),
             audio: audio(tracks),
             video: video(tracks),
         };
-        let (setup, plane, scenes) = (&self.setup, &self.plane, &self.scenes);
-        let mixer = self.mixers.entry(room.to_owned()).or_insert_with(|| {
-            let mixer = setup.start(room, plane.clone());
-            mixer.set_scene(scenes.of(room));
-            mixer
-        });
-        mixer.add(host);
-        if self.muted.contains(&source) {
-            mixer.mute(source, true);
+        let hosts = self.hosts.entry(room.to_owned()).or_default();
+        hosts.insert(source, host.clone());
+        self.idle.end(room);
+        if !self.mixers.contains_key(room) {
+            return self.start_if_wanted(room);
+        }
+        self.seat(room, host);
+    }
+
+    /// Starts the mixer of a room with everybody in it, if there is somebody, and anybody wants the mix.
+    fn start_if_wanted(&mut self, room: &str) {
+        let hosts: Vec<Host> = self
+            .hosts
+            .get(room)
+            .into_iter()
+            .flat_map(|hosts| hosts.values().cloned())
+            .collect();
+        if hosts.is_empty() || self.mixers.contains_key(room) || !self.is_wanted(room) {
+            return;
+        }
+        let mixer = self
+            .setup
+            .start(room, self.targets.of(room).to_vec(), self.plane.clone());
+        mixer.set_scene(self.scenes.of(room));
+        self.mixers.insert(room.to_owned(), mixer);
+        for host in hosts {
+            self.seat(room, host);
         }
         self.show_running();
     }
 
-    /// A stream ended.
-    pub(super) fn remove(&mut self, room: &str, source: EndpointId) {
+    fn seat(&self, room: &str, host: Host) {
+        let Some(mixer) = self.mixers.get(room) else {
+            return;
+        };
+        let source = host.source;
+        mixer.add(host);
+        if self.muted.contains(&source) {
+            mixer.mute(source, true);
+        }
+    }
+
+    fn is_wanted(&mut self, room: &str) -> bool {
+        self.setup.record.is_some() || !self.targets.of(room).is_empty()
+    }
+
+    /// A stream ended. With the last one of a room its mix goes on for a while, with nobody in it.
+    pub(super) fn remove(&mut self, room: &str, source: EndpointId, now: Instant) {
         self.muted.remove(&source);
+        if let Some(hosts) = self.hosts.get_mut(room) {
+            hosts.remove(&source);
+            if hosts.is_empty() {
+                self.hosts.remove(room);
+            }
+        }
         if let Some(mixer) = self.mixers.get(room) {
             mixer.remove(source);
+            if !self.hosts.contains_key(room) {
+                tracing::info!(room, patience = ?self.setup.idle, "the mix has no hosts");
+                self.idle.begin(room, now);
+            }
         }
+    }
+
+    /// When [`Self::handle_timeout`] has something to do.
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        self.idle.next()
+    }
+
+    /// Ends mixes in which nobody has been for long.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        for room in self.idle.expired(now) {
+            tracing::info!(room, "the mix ends: it had no hosts for long");
+            self.stop(&room);
+        }
+    }
+
+    /// Where a room's mix goes, and what became of it.
+    pub(super) fn targets(&mut self, room: &str) -> Vec<TargetView> {
+        let mixing = self.mixers.contains_key(room);
+        let known = self.view(room).map(|view| view.targets).unwrap_or_default();
+        let view = |spec: &TargetSpec| {
+            let found = known.iter().find(|view| view.id == spec.id.0);
+            found.cloned().unwrap_or_else(|| spec.untried(mixing))
+        };
+        self.targets.of(room).iter().map(view).collect()
+    }
+
+    /// Publishes a room's mix to one more place, at once if somebody is in it.
+    pub(super) fn add_target(&mut self, room: &str, new: NewTarget) -> Result<TargetView, TargetError> {
+        let target = self.targets.add(room, new)?;
+        match self.mixers.get(room) {
+            Some(mixer) => mixer.add_target(target.clone()),
+            None => self.start_if_wanted(room),
+        }
+        Ok(target.untried(self.mixers.contains_key(room)))
+    }
+
+    /// Publishes it there no longer. A mix that nobody wants any more ends.
+    pub(super) fn remove_target(&mut self, room: &str, id: TargetId) -> Result<(), TargetError> {
+        self.targets.remove(room, id)?;
+        if !self.is_wanted(room) {
+            self.stop(room);
+        } else if let Some(mixer) = self.mixers.get(room) {
+            mixer.remove_target(id);
+        }
+        Ok(())
+    }
+
+    /// Targets of all rooms, for a later process.
+    pub(super) fn saved_targets(&self) -> BTreeMap<String, RoomTargets> {
+        let mut saved = self.targets.save();
+        // A mix of which nobody is left does not go on in the next process.
+        saved.retain(|room, _| !self.closed.contains(room));
+        saved
     }
 
     /// Takes a stream's sound out of the mix, or brings it back.
@@ -113,12 +230,6 @@ impl Mixes {
     /// What a room's mix is to look like.
     pub(super) fn set_scene(&mut self, room: &str, scene: Box<Scene>) {
         self.scenes.set(room, scene);
-        self.show_scene(room);
-    }
-
-    /// A room opened for which nothing was said yet, whatever one of its name looked like.
-    pub(super) fn reset_scene(&mut self, room: &str) {
-        self.scenes.forget(room);
         self.show_scene(room);
     }
 
@@ -149,13 +260,52 @@ impl Mixes {
     }
 
     /// These are to be so when they come.
-    pub(super) fn restore(&mut self, muted: BTreeSet<EndpointId>) {
+    pub(super) fn restore(&mut self, muted: BTreeSet<EndpointId>, targets: BTreeMap<String, RoomTargets>) {
         self.muted = muted;
+        self.targets.restore(targets);
     }
 
-    /// The room is closed.
-    pub(super) fn close(&mut self, room: &str) {
+    /// The room is closed: everybody left. Its mix goes on for as long as one without hosts does.
+    pub(super) fn close(&mut self, room: &str, now: Instant) {
+        self.hosts.remove(room);
+        if !self.mixers.contains_key(room) {
+            self.scenes.forget(room);
+            return self.targets.forget(room);
+        }
+        self.closed.insert(room.to_owned());
+        self.idle.begin(room, now);
+        self.handle_timeout(now);
+        if self.closed.len() > MAX_CLOSED
+            && let Some(first) = self.idle.first().map(str::to_owned)
+        {
+            tracing::warn!(
+                room = first,
+                "the mix ends early: {MAX_CLOSED} others have no room either"
+            );
+            self.stop(&first);
+        }
+    }
+
+    /// A room is there. A mix that a room of this name left is its own, but for what it looked like.
+    pub(super) fn open(&mut self, room: &str) {
+        self.closed.remove(room);
         self.scenes.forget(room);
+        self.show_scene(room);
+    }
+
+    /// Somebody wants the mix to end now. True if there was one.
+    pub(super) fn end(&mut self, room: &str) -> bool {
+        let running = self.mixers.contains_key(room);
+        self.stop(room);
+        running
+    }
+
+    fn stop(&mut self, room: &str) {
+        self.idle.end(room);
+        if self.closed.remove(room) {
+            self.targets.forget(room);
+            self.scenes.forget(room);
+        }
         self.leaving.retain(|mixer| !mixer.is_finished());
         self.leaving.extend(self.mixers.remove(room).map(Mixer::stop));
         self.show_running();
@@ -183,7 +333,7 @@ impl Mixes {
 }
 
 impl MixSetup {
-    fn start(&self, room: &str, plane: PlaneHandle) -> Mixer {
+    fn start(&self, room: &str, targets: Vec<TargetSpec>, plane: PlaneHandle) -> Mixer {
         let settings = Settings {
             room: room.to_owned(),
             canvas: self.canvas,
@@ -193,12 +343,9 @@ impl MixSetup {
             record: self.record.clone(),
             images: self.images.clone(),
             font: self.font.clone(),
+            rtmps_ca: self.rtmps_ca.clone(),
+            sei: self.sei,
         };
-        let targets = self
-            .targets
-            .iter()
-            .map(|target| target.replace("{room}", &percent_encode(room)))
-            .collect();
         Mixer::start(self.spec.clone(), settings, targets, plane)
     }
 }

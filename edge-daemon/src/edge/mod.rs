@@ -1,18 +1,24 @@
 //! The one task that owns all state: rooms, sessions, mixers. Everybody else sends it messages.
 
 mod handover;
+mod idle;
 mod media;
 mod metrics;
 mod mix;
 mod overview;
 mod scenes;
+mod targets;
 
 pub(crate) use media::MediaSetup;
 pub(crate) use metrics::Metrics;
 pub(crate) use mix::MixSetup;
+pub(crate) use targets::{MAX_TARGETS, RoomTargets, TargetError, Template};
 
-use crate::handle::{EdgeError, EdgeHandle, Request, Resource, SocketOutput};
+use crate::handle::{EdgeError, EdgeHandle, NewTarget, Request, Resource, SocketOutput};
 use crate::handover::Saver;
+use crate::view::TargetView;
+use crate::webhooks::{Event, Webhooks};
+use lianmai_mixer_control::TargetId;
 use lianmai_plane::Event as PlaneEvent;
 use lianmai_room::{ConnectionId, EndpointLoss, Limits, Output, Signalling, WhipSession};
 use lianmai_webrtc::{LostReason, TransportEvent};
@@ -39,6 +45,7 @@ pub(crate) struct Edge {
     requests: mpsc::Receiver<Request>,
     started: Instant,
     metrics: Metrics,
+    webhooks: Webhooks,
     saver: Option<Saver>,
     /// The revision of the rooms that the saver knows of.
     seen: u64,
@@ -63,6 +70,7 @@ impl Edge {
         let (sender, requests) = mpsc::channel(REQUESTS);
         let mut edge = Self {
             signalling: Signalling::new(Limits::default(), seed),
+            webhooks: mixes.spec.webhooks.clone(),
             mixes: Mixes::new(mixes, media.plane.clone(), &metrics),
             media: Media::new(media, metrics.endpoints.clone()),
             sockets: BTreeMap::new(),
@@ -86,7 +94,7 @@ impl Edge {
                 Some(request) = self.requests.recv() => self.serve(request),
                 Some(event) = events.transport.recv() => self.transport(event),
                 Some(event) = events.plane.recv() => self.plane(&event),
-                () = sleep_until(due.into()) => self.signalling.handle_timeout(Instant::now(), &mut self.media),
+                () = sleep_until(due.into()) => self.timeout(),
             }
             self.carry_out();
         }
@@ -94,13 +102,47 @@ impl Edge {
         self.urgent();
         self.carry_out();
         self.mixes.finish().await;
+        let webhooks = self.webhooks;
+        // It blocks for two seconds at most; a panic in there concerns nobody any more.
+        let _ = tokio::task::spawn_blocking(move || webhooks.finish()).await;
+    }
+
+    fn targets(&mut self, room: &str) -> Result<Vec<TargetView>, TargetError> {
+        self.must_be_there(room)?;
+        Ok(self.mixes.targets(room))
+    }
+
+    fn add_target(&mut self, room: &str, target: NewTarget) -> Result<TargetView, TargetError> {
+        self.must_be_there(room)?;
+        self.mixes.add_target(room, target)
+    }
+
+    fn remove_target(&mut self, room: &str, id: TargetId) -> Result<(), TargetError> {
+        self.must_be_there(room)?;
+        self.mixes.remove_target(room, id)
+    }
+
+    /// A room has targets as long as it is open, or its mix goes on.
+    fn must_be_there(&self, room: &str) -> Result<(), TargetError> {
+        let is_open = self.signalling.rooms().any(|open| open.name == room);
+        if is_open || self.mixes.view(room).is_some() {
+            return Ok(());
+        }
+        Err(TargetError::NoRoom(room.to_owned()))
     }
 
     fn due(&self) -> Instant {
         let now = Instant::now();
         let save = self.saver.as_ref().and_then(|saver| saver.next(now));
-        let due = self.signalling.next_timeout().into_iter().chain(save).min();
+        let rooms = self.signalling.next_timeout().into_iter();
+        let due = rooms.chain(save).chain(self.mixes.next_timeout()).min();
         due.unwrap_or(now + IDLE)
+    }
+
+    fn timeout(&mut self) {
+        let now = Instant::now();
+        self.signalling.handle_timeout(now, &mut self.media);
+        self.mixes.handle_timeout(now);
     }
 
     fn serve(&mut self, request: Request) {
@@ -160,7 +202,21 @@ impl Edge {
             Request::Rooms { reply } => self.show_rooms(reply),
             Request::Stats { reply } => self.show_stats(reply),
             Request::Kick { room, user, reply } => respond(reply, signalling.kick(&room, &user, media)),
-            Request::CloseRoom { room, reply } => respond(reply, signalling.close_room(&room, media)),
+            Request::CloseRoom { room, reply } => {
+                // Whoever closes a room wants no slate of it, and may close one of which only the slate is left.
+                let ended = self.mixes.end(&room);
+                let closed = signalling.close_room(&room, media);
+                respond(reply, if ended { Ok(()) } else { closed });
+            }
+            Request::Targets { room, reply } => respond(reply, self.targets(&room)),
+            Request::AddTarget { room, target, reply } => {
+                respond(reply, self.add_target(&room, target));
+                self.changed();
+            }
+            Request::RemoveTarget { room, id, reply } => {
+                respond(reply, self.remove_target(&room, id));
+                self.changed();
+            }
             Request::Layout { room, reply } => respond(reply, signalling.scene(&room).cloned().map(Box::new)),
             Request::SetLayout { room, scene, reply } => {
                 respond(reply, signalling.set_scene(&room, *scene));
@@ -223,6 +279,7 @@ impl Edge {
         // A socket that does not read was closed just now.
         self.look_for_changes();
         self.metrics.show(self.signalling.counters());
+        self.webhooks.show();
     }
 
     fn execute(&mut self, outputs: Vec<Output>) {
@@ -236,12 +293,16 @@ impl Edge {
                 Output::RoomOpened { room } => {
                     tracing::info!(%room, "room opened");
                     self.metrics.rooms.inc();
-                    self.mixes.reset_scene(room.as_str());
+                    let room = room.as_str();
+                    self.mixes.open(room);
+                    self.webhooks.say(&Event::RoomOpened { room });
                 }
                 Output::RoomClosed { room } => {
                     tracing::info!(%room, "room closed");
                     self.metrics.rooms.dec();
-                    self.mixes.close(room.as_str());
+                    let room = room.as_str();
+                    self.mixes.close(room, Instant::now());
+                    self.webhooks.say(&Event::RoomClosed { room });
                 }
                 Output::Joined { room, user } => {
                     tracing::info!(%room, %user, "joined");
@@ -252,6 +313,10 @@ impl Edge {
                     self.metrics.participants.dec();
                 }
                 Output::Published { room, user, endpoint } => {
+                    self.webhooks.say(&Event::HostJoined {
+                        room: room.as_str(),
+                        user: user.as_str(),
+                    });
                     self.mixes.add(
                         room.as_str(),
                         user.as_str(),
@@ -259,10 +324,14 @@ impl Edge {
                         self.media.tracks(endpoint),
                     );
                 }
-                Output::Unpublished { room, endpoint, .. } => self.mixes.remove(room.as_str(), endpoint),
                 Output::SceneChanged { room, scene } => {
                     tracing::info!(%room, layout = ?scene.layout, "layout changed");
                     self.mixes.set_scene(room.as_str(), scene);
+                }
+                Output::Unpublished { room, user, endpoint } => {
+                    let (room, user) = (room.as_str(), user.as_str());
+                    self.mixes.remove(room, endpoint, Instant::now());
+                    self.webhooks.say(&Event::HostLeft { room, user });
                 }
                 Output::ResourceEnded { resource } => tracing::debug!(?resource, "session ended"),
             }

@@ -1,16 +1,17 @@
 //! The state of the edge as it is written down.
 
+use crate::edge::RoomTargets;
 use crate::http::SelfSigned;
 use lianmai_plane::Command;
 use lianmai_room::Saved;
 use lianmai_webrtc::media::Track;
 use lianmai_webrtc::{EndpointId, SavedCertificate, SavedEndpoint};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Of everything below, down to the crates that it comes from: one that reads another format would find nonsense, so a test
 /// holds this number together with the bytes of a state.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Everything that a process needs to go on as the one before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,8 @@ pub(crate) struct Snapshot {
     pub(crate) peers: Vec<Peer>,
     /// Streams whose sound is not in the mix.
     pub(crate) muted: BTreeSet<EndpointId>,
+    /// Where the mixes of rooms are published to.
+    pub(crate) targets: BTreeMap<String, RoomTargets>,
     /// What answers to offers named.
     pub(crate) certificate: SavedCertificate,
     /// What browsers were asked to accept.

@@ -1,7 +1,9 @@
-//! The admin API under `/api/v1`: look into rooms, mute, kick, close, change layouts. Described by an OpenAPI document that is made
+//! The admin API under `/api/v1`: look into rooms, mute, kick, close, change layouts,
+//! publish elsewhere. Described by an OpenAPI document that is made
 //! from this file.
 
 mod layout;
+mod targets;
 
 use super::AdminAccess;
 use super::error::{ApiError, ErrorBody, ErrorDetail};
@@ -22,6 +24,7 @@ use axum::{Json, Router};
 use lianmai_mixer_control::scene::Scene;
 use serde::Deserialize;
 use std::net::SocketAddr;
+use targets::TargetRequest;
 use utoipa::{OpenApi, ToSchema};
 
 pub(super) fn routes(shared: &Shared) -> Router<Shared> {
@@ -35,6 +38,11 @@ pub(super) fn routes(shared: &Shared) -> Router<Shared> {
         )
         .route("/api/v1/rooms/{room}/participants/{user}", delete(kick))
         .route("/api/v1/rooms/{room}/participants/{user}/mute", put(mute))
+        .route(
+            "/api/v1/rooms/{room}/targets",
+            get(targets::list).post(targets::add),
+        )
+        .route("/api/v1/rooms/{room}/targets/{target}", delete(targets::remove))
         .route("/api/v1/stats", get(stats))
         .layer(from_fn_with_state(shared.clone(), guard));
     Router::new()
@@ -63,8 +71,8 @@ pub(super) async fn guard(State(shared): State<Shared>, request: Request, next: 
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Lianmai edge", description = "Look into rooms, mute, kick and close."),
-    paths(rooms, room, close, mixer, layout::show, layout::change, kick, mute, stats),
+    info(title = "Lianmai edge", description = "Look into rooms, mute, kick and close; publish mixes."),
+    paths(rooms, room, close, mixer, layout::show, layout::change, kick, mute, targets::list, targets::add, targets::remove, stats),
     components(schemas(
         ErrorBody<'_>,
         ErrorDetail<'_>,
@@ -77,6 +85,7 @@ pub(super) async fn guard(State(shared): State<Shared>, request: Request, next: 
         Scene,
         StatsView,
         StreamView,
+        TargetRequest,
         TargetView,
         TrackView,
         TransitView

@@ -1,6 +1,7 @@
 //! Every refusal looks alike: a status and `{"error": {"code", "message"}}`.
 
 use super::routes::MAX_BODY;
+use crate::edge::TargetError;
 use crate::handle::EdgeError;
 use axum::Json;
 use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
@@ -89,6 +90,7 @@ impl From<EdgeError> for ApiError {
                 (StatusCode::PRECONDITION_FAILED, "etag_mismatch")
             }
             EdgeError::Resource(ResourceError::Media(refused)) => of_media(refused),
+            EdgeError::Target(refused) => of_target(refused),
             EdgeError::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
         };
         Self::new(status, code, error.to_string())
@@ -121,6 +123,16 @@ fn of_room(error: &RoomError) -> (StatusCode, &'static str) {
         }
         RoomError::Scene(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_layout"),
         RoomError::Media(refused) => of_media(refused),
+    }
+}
+
+fn of_target(error: &TargetError) -> (StatusCode, &'static str) {
+    match error {
+        TargetError::NoRoom(_) => (StatusCode::NOT_FOUND, "room_not_found"),
+        TargetError::NoTarget { .. } => (StatusCode::NOT_FOUND, "target_not_found"),
+        TargetError::Url(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_url"),
+        TargetError::Options(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_option"),
+        TargetError::TooMany(_) => (StatusCode::CONFLICT, "limit_reached"),
     }
 }
 

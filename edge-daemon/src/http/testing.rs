@@ -3,8 +3,9 @@
 use super::metrics::Metrics;
 use super::routes::{self, Shared};
 use super::{AdminAccess, FlvStream, LiveStreams, Services};
+use crate::edge::TargetError;
 use crate::handle::{EdgeError, EdgeHandle, Patched, Request, Resource, SocketOutput};
-use crate::view::{MixerView, ParticipantView, RoomView, StatsView, TransitView};
+use crate::view::{MixerView, ParticipantView, RoomView, StatsView, TargetView, TransitView};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, StatusCode, request};
@@ -150,6 +151,25 @@ impl Rules {
                 let checked = scene.check(CANVAS).map_err(refused);
                 let _ = reply.send(present(&room, "alice").and(checked));
             }
+            Request::Targets { room, reply } => {
+                let _ = reply.send(present(&room, "alice").map(|()| vec![target(3)]));
+            }
+            Request::AddTarget {
+                room,
+                target: new,
+                reply,
+            } => {
+                self.tell(format!("add target {room} {} {:?}", new.url.0, new.options));
+                let _ = reply.send(present(&room, "alice").map(|()| target(4)));
+            }
+            Request::RemoveTarget { room, id, reply } => {
+                self.tell(format!("remove target {room} {}", id.0));
+                let known = match id.0 {
+                    3 => Ok(()),
+                    id => Err(TargetError::NoTarget { room, id }.into()),
+                };
+                let _ = reply.send(known);
+            }
             Request::Mute {
                 room,
                 user,
@@ -274,6 +294,17 @@ fn room() -> RoomView {
         age_seconds: 3,
         participants: vec![alice],
         mixer: Some(mixer),
+    }
+}
+
+fn target(id: u32) -> TargetView {
+    TargetView {
+        id,
+        url: "rtmp://cdn:1935/live/***".to_owned(),
+        state: "publishing".to_owned(),
+        reason: None,
+        options: lianmai_mixer_control::TargetOptions::default(),
+        stats: None,
     }
 }
 

@@ -3,16 +3,21 @@
 //! A mixer that dies takes nothing with it: the talk does not pass through it, and what it must know is kept here
 //! as [`state::Desired`], which every new process is told from the beginning.
 
+mod metrics;
 mod process;
 mod sockets;
 mod state;
 mod supervisor;
+mod target;
 
+pub(crate) use metrics::TargetMetrics;
 pub(crate) use state::Host;
+pub(crate) use target::TargetSpec;
 
 use crate::view::MixerView;
-use lianmai_mixer_control::Settings;
+use crate::webhooks::Webhooks;
 use lianmai_mixer_control::scene::Scene;
+use lianmai_mixer_control::{Settings, TargetId};
 use lianmai_plane::PlaneHandle;
 use lianmai_webrtc::EndpointId;
 use prometheus_client::metrics::counter::Counter;
@@ -32,6 +37,10 @@ pub(crate) struct MixerSpec {
     pub(crate) log: String,
     /// Counts every start after a failure.
     pub(crate) restarts: Counter,
+    /// Of the places that they publish to.
+    pub(crate) targets: TargetMetrics,
+    /// Told of targets and restarts.
+    pub(crate) webhooks: Webhooks,
 }
 
 /// One room's mixer, whether its process lives at the moment or not.
@@ -47,7 +56,7 @@ impl Mixer {
     pub(crate) fn start(
         spec: MixerSpec,
         settings: Settings,
-        targets: Vec<String>,
+        targets: Vec<TargetSpec>,
         plane: PlaneHandle,
     ) -> Self {
         // The number of orders is bounded by what people in the room do; the supervisor takes them at once.
@@ -85,6 +94,16 @@ impl Mixer {
     /// What the picture is to look like.
     pub(crate) fn set_scene(&self, scene: Box<Scene>) {
         self.order(Order::Scene(scene));
+    }
+
+    /// Publish to one more place.
+    pub(crate) fn add_target(&self, target: TargetSpec) {
+        self.order(Order::AddTarget(target));
+    }
+
+    /// Publish there no longer.
+    pub(crate) fn remove_target(&self, id: TargetId) {
+        self.order(Order::RemoveTarget(id));
     }
 
     /// What the process does and last reported.

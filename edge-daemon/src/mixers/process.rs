@@ -3,6 +3,7 @@
 use super::MixerSpec;
 use super::sockets::Sockets;
 use crate::handover;
+use crate::webhooks::SECRET_VARIABLE;
 use lianmai_mixer_control::{FromMixer, MAX_LINE, ToMixer, VERSION, decode, encode};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -37,7 +38,7 @@ impl Process {
     pub(super) async fn start(spec: &MixerSpec, name: &str) -> io::Result<Self> {
         let sockets = Sockets::listen(spec.runtime_dir.join(name))?;
         let mut command = Command::new(&spec.program);
-        for variable in handover::VARIABLES {
+        for variable in handover::VARIABLES.into_iter().chain([SECRET_VARIABLE]) {
             command.env_remove(variable);
         }
         let mut child = command

@@ -1,10 +1,12 @@
 //! What a room's mixer is meant to do, and what it was last seen doing.
 
+use super::target::{Target, TargetSpec};
 use crate::view::{MixerView, TargetView};
 use lianmai_mixer_control::media::HostId;
 use lianmai_mixer_control::scene::Scene;
-use lianmai_mixer_control::{AudioSource, Settings, TargetId, TargetState, ToMixer, VideoSource};
-use lianmai_rtmp::RtmpUrl;
+use lianmai_mixer_control::{
+    AudioSource, Settings, TargetId, TargetState, TargetStats, ToMixer, VideoSource,
+};
 use lianmai_webrtc::EndpointId;
 use std::collections::BTreeMap;
 
@@ -29,6 +31,8 @@ pub(super) enum Order {
     Mute { source: EndpointId, audio: bool },
     Speaking { source: EndpointId, speaking: bool },
     Scene(Box<Scene>),
+    AddTarget(TargetSpec),
+    RemoveTarget(TargetId),
     Stop,
 }
 
@@ -48,13 +52,6 @@ struct Seat {
     speaking: bool,
 }
 
-#[derive(Debug)]
-struct Target {
-    id: TargetId,
-    url: String,
-    state: TargetState,
-}
-
 /// Everything that a new mixer process has to be told.
 #[derive(Debug)]
 pub(super) struct Desired {
@@ -67,15 +64,8 @@ pub(super) struct Desired {
 }
 
 impl Desired {
-    pub(super) fn new(settings: Settings, urls: Vec<String>) -> Self {
-        let targets = (0..)
-            .zip(urls)
-            .map(|(id, url)| Target {
-                id: TargetId(id),
-                url,
-                state: TargetState::Connecting,
-            })
-            .collect();
+    pub(super) fn new(settings: Settings, targets: Vec<TargetSpec>) -> Self {
+        let targets = targets.into_iter().map(Target::new).collect();
         Self {
             settings,
             seats: BTreeMap::new(),
@@ -115,6 +105,15 @@ impl Desired {
                 self.scene = Some(scene.clone());
                 (Some(ToMixer::Scene(scene)), TapChange::None)
             }
+            Order::AddTarget(spec) => {
+                let message = spec.message();
+                self.targets.push(Target::new(spec));
+                (Some(message), TapChange::None)
+            }
+            Order::RemoveTarget(id) => {
+                self.targets.retain(|target| target.spec.id != id);
+                (Some(ToMixer::RemoveTarget { id }), TapChange::None)
+            }
             Order::Stop => (Some(ToMixer::Shutdown), TapChange::None),
         }
     }
@@ -141,10 +140,7 @@ impl Desired {
             let speaking = seat.speaking.then(|| seat.speaking_message());
             std::iter::once(seat.add_message()).chain(muted).chain(speaking)
         });
-        let targets = self.targets.iter().map(|target| ToMixer::AddTarget {
-            id: target.id,
-            url: target.url.clone(),
-        });
+        let targets = self.targets.iter().map(|target| target.spec.message());
         std::iter::once(ToMixer::Configure(self.settings.clone()))
             .chain(self.scene.clone().map(ToMixer::Scene))
             .chain(hosts)
@@ -168,17 +164,31 @@ impl Desired {
             .map(|(source, _)| *source)
     }
 
-    /// Where a target now stands.
-    pub(super) fn set_target(&mut self, id: TargetId, state: TargetState) {
-        if let Some(target) = self.targets.iter_mut().find(|target| target.id == id) {
-            target.state = state;
+    /// Where a target now stands. `None` if it was taken away meanwhile.
+    pub(super) fn set_target(&mut self, id: TargetId, state: TargetState) -> Option<&Target> {
+        let target = self.targets.iter_mut().find(|target| target.spec.id == id)?;
+        target.state = state;
+        Some(target)
+    }
+
+    /// What the mixer counted of its targets.
+    pub(super) fn set_target_stats(&mut self, all: &[TargetStats]) {
+        for target in &mut self.targets {
+            let stats = all.iter().find(|stats| stats.id == target.spec.id);
+            target.stats = stats.cloned();
         }
+    }
+
+    /// Where the mixer is meant to publish, and what became of it.
+    pub(super) fn targets(&self) -> &[Target] {
+        &self.targets
     }
 
     /// The process is gone, and its connections with it.
     pub(super) fn forget_process(&mut self) {
         for target in &mut self.targets {
             target.state = TargetState::Connecting;
+            target.stats = None;
         }
     }
 
@@ -230,29 +240,15 @@ impl Seat {
     }
 }
 
-impl Target {
-    fn view(&self) -> TargetView {
-        let (state, reason) = match &self.state {
-            TargetState::Connecting => ("connecting", None),
-            TargetState::Publishing => ("publishing", None),
-            TargetState::Retrying { reason, .. } => ("retrying", Some(reason.clone())),
-        };
-        // Display hides the stream, which is a secret with most CDNs.
-        let url = RtmpUrl::parse(&self.url).map_or_else(|error| error.to_string(), |url| url.to_string());
-        TargetView {
-            url,
-            state: state.to_owned(),
-            reason,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{Desired, Host, Order, TapChange};
+    use crate::mixers::TargetSpec;
     use lianmai_mixer_control::media::HostId;
     use lianmai_mixer_control::scene::Scene;
-    use lianmai_mixer_control::{Canvas, Settings, TargetId, TargetState, ToMixer};
+    use lianmai_mixer_control::{
+        Canvas, SeiKind, Settings, TargetId, TargetOptions, TargetState, TargetUrl, ToMixer,
+    };
     use lianmai_webrtc::EndpointId;
 
     fn desired() -> Desired {
@@ -269,8 +265,18 @@ mod tests {
             record: None,
             images: None,
             font: None,
+            rtmps_ca: None,
+            sei: SeiKind::default(),
         };
-        Desired::new(settings, vec!["rtmp://cdn/app/key?secret=1".into()])
+        Desired::new(settings, vec![target(0)])
+    }
+
+    fn target(id: u32) -> TargetSpec {
+        TargetSpec {
+            id: TargetId(id),
+            url: TargetUrl("rtmp://cdn/app/key?secret=1".into()),
+            options: TargetOptions::default(),
+        }
     }
 
     fn host(source: u64) -> Order {
@@ -333,6 +339,26 @@ mod tests {
         assert!(matches!(&told[1], ToMixer::Scene(scene) if scene.labels));
         assert!(matches!(told[2], ToMixer::AddHost { .. }));
         assert_eq!(told[3], said);
+    }
+
+    #[test]
+    fn targets_that_were_added_and_taken_away_live_are_so_to_a_new_process_too() {
+        let mut desired = desired();
+        let (told, _) = desired.apply(Order::AddTarget(target(7)));
+        assert!(matches!(told, Some(ToMixer::AddTarget { id: TargetId(7), .. })));
+        let (told, _) = desired.apply(Order::RemoveTarget(TargetId(0)));
+        assert_eq!(told, Some(ToMixer::RemoveTarget { id: TargetId(0) }));
+        let told = desired.introduction();
+        assert_eq!(told.len(), 2);
+        assert!(matches!(told[1], ToMixer::AddTarget { id: TargetId(7), .. }));
+    }
+
+    #[test]
+    fn what_a_mixer_says_of_a_target_that_was_taken_away_is_not_kept() {
+        let mut desired = desired();
+        desired.apply(Order::RemoveTarget(TargetId(0)));
+        assert!(desired.set_target(TargetId(0), TargetState::Publishing).is_none());
+        assert!(desired.target_views().is_empty());
     }
 
     #[test]

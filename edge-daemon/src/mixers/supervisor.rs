@@ -5,7 +5,8 @@ use super::process::Process;
 use super::state::{Desired, Order, TapChange};
 use crate::command::apply;
 use crate::view::MixerView;
-use lianmai_mixer_control::FromMixer;
+use crate::webhooks::{Event, Target};
+use lianmai_mixer_control::{FromMixer, MixStats, TargetId, TargetState, ToMixer};
 use lianmai_plane::{Command, PlaneHandle};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -63,12 +64,17 @@ impl Supervisor {
                 next_wait(wait)
             };
             tracing::warn!(room = self.desired.room(), %error, ?wait, "mixer failed; starting it again");
-            self.mark_restarting();
+            self.mark_restarting(&error.to_string());
             if self.pause(wait).await {
                 break;
             }
         }
         self.untap_all();
+        for target in self.desired.targets() {
+            self.spec.targets.forget(self.desired.room(), target.spec.id);
+        }
+        let room = self.desired.room();
+        self.spec.webhooks.say(&Event::MixEnded { room });
     }
 
     /// One process from start to end.
@@ -117,11 +123,32 @@ impl Supervisor {
     }
 
     async fn pass_on(&mut self, process: &mut Process, order: Order) -> io::Result<()> {
-        let (message, tap) = self.desired.apply(order);
+        let (message, tap) = self.take(order);
         if let Some(message) = message {
             process.tell(&message).await?;
         }
         self.tap(process, tap)
+    }
+
+    /// Notes what is wanted from now on.
+    fn take(&mut self, order: Order) -> (Option<ToMixer>, TapChange) {
+        let gone = match &order {
+            Order::RemoveTarget(id) => Some(*id),
+            Order::Add(_)
+            | Order::Remove(_)
+            | Order::Mute { .. }
+            | Order::Speaking { .. }
+            | Order::Scene(_)
+            | Order::AddTarget(_)
+            | Order::Stop => None,
+        };
+        let done = self.desired.apply(order);
+        if let Some(target) = gone {
+            self.spec.targets.forget(self.desired.room(), target);
+        }
+        self.view
+            .send_modify(|view| view.targets = self.desired.target_views());
+        done
     }
 
     fn tap(&self, process: &Process, change: TapChange) -> io::Result<()> {
@@ -147,22 +174,62 @@ impl Supervisor {
         match message {
             // A second hello is odd, but harmless.
             FromMixer::Hello { .. } => {}
-            FromMixer::Stats(stats) => self.view.send_modify(|view| view.stats = Some(stats)),
+            FromMixer::Stats(stats) => self.hear_stats(stats),
             FromMixer::KeyFrameNeeded { host } => {
                 if let Some(source) = self.desired.source_of(host) {
                     apply(&self.plane, Command::RequestKeyFrame { source });
                 }
             }
-            FromMixer::Target { id, state } => {
-                tracing::info!(room = self.desired.room(), target = id.0, ?state, "target");
-                self.desired.set_target(id, state);
-                self.view
-                    .send_modify(|view| view.targets = self.desired.target_views());
-            }
+            FromMixer::Target { id, state } => self.hear_target(id, state),
         }
     }
 
-    fn mark_restarting(&mut self) {
+    fn hear_stats(&mut self, stats: MixStats) {
+        self.desired.set_target_stats(&stats.targets);
+        let room = self.desired.room();
+        for target in self.desired.targets() {
+            // Again and again: a mixer of the same room that ended late takes its series with it, and these have the same names.
+            self.spec.targets.state(room, target.spec.id, &target.state);
+            if let Some(stats) = &target.stats {
+                self.spec.targets.stats(room, stats);
+            }
+        }
+        self.view.send_modify(|view| {
+            view.targets = self.desired.target_views();
+            view.stats = Some(stats);
+        });
+    }
+
+    fn hear_target(&mut self, id: TargetId, state: TargetState) {
+        let room = self.desired.room().to_owned();
+        tracing::info!(room, target = id.0, ?state, "target");
+        // It may have been taken away while this was on its way.
+        let Some(target) = self.desired.set_target(id, state) else {
+            return;
+        };
+        self.spec.targets.state(&room, id, &target.state);
+        let (state, reason) = target.state();
+        let target = Target {
+            id: id.0,
+            url: &target.spec.shown(),
+            state,
+            reason,
+        };
+        self.spec
+            .webhooks
+            .say(&Event::TargetState { room: &room, target });
+        self.view
+            .send_modify(|view| view.targets = self.desired.target_views());
+    }
+
+    fn mark_restarting(&mut self, reason: &str) {
+        let room = self.desired.room();
+        self.spec.webhooks.say(&Event::MixerRestarted { room, reason });
+        for target in self.desired.targets() {
+            self.spec
+                .targets
+                .state(room, target.spec.id, &TargetState::Connecting);
+        }
         self.desired.forget_process();
         self.spec.restarts.inc();
         self.view.send_modify(|view| {
@@ -182,7 +249,7 @@ impl Supervisor {
                 () = sleep_until(until) => return false,
                 order = self.orders.recv() => match order {
                     None | Some(Order::Stop) => return true,
-                    Some(order) => drop(self.desired.apply(order)),
+                    Some(order) => drop(self.take(order)),
                 },
             }
         }

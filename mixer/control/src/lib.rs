@@ -12,12 +12,14 @@ mod line;
 pub mod media;
 mod messages;
 pub mod scene;
+mod target;
 
 pub use line::{LineError, MAX_LINE, decode, encode};
 pub use messages::{
-    AudioSource, Canvas, Codec, FromMixer, HostStats, MixStats, Settings, TargetId, TargetState, ToMixer,
-    VERSION, VideoSource,
+    AudioSource, Canvas, Codec, FromMixer, HostStats, MixStats, SeiKind, Settings, TargetId, TargetState,
+    ToMixer, VERSION, VideoSource,
 };
+pub use target::{TagNames, TargetOptions, TargetOptionsError, TargetStats, TargetUrl, WhenFull};
 
 /// File name of the control socket inside a mixer's directory.
 pub const CONTROL_SOCKET: &str = "control.sock";

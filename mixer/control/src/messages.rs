@@ -2,6 +2,7 @@
 
 use crate::media::HostId;
 use crate::scene::Scene;
+use crate::target::{TargetOptions, TargetStats, TargetUrl};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -50,8 +51,10 @@ pub enum ToMixer {
     AddTarget {
         /// How later messages name it.
         id: TargetId,
-        /// `rtmp://host[:port]/app/stream`.
-        url: String,
+        /// `rtmp[s]://host[:port]/app/stream`.
+        url: TargetUrl,
+        /// How.
+        options: TargetOptions,
     },
     /// Stop publishing there.
     RemoveTarget {
@@ -113,6 +116,23 @@ pub struct Settings {
     pub images: Option<PathBuf>,
     /// What names and texts are written with: a TrueType or OpenType file.
     pub font: Option<PathBuf>,
+    /// Certificate authorities of RTMPS targets beside those of the system: a PEM file.
+    pub rtmps_ca: Option<PathBuf>,
+    /// Whether the layout goes into the stream, and how.
+    pub sei: SeiKind,
+}
+
+/// The form of the layout in the stream (H.264 SEI).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SeiKind {
+    /// It is not there.
+    Off,
+    /// `user_data_unregistered` behind a UUID (payload type 5).
+    #[default]
+    Unregistered,
+    /// As Agora sends it: payload type 100.
+    Agora,
 }
 
 /// Size and rate of the picture. Width and height are even.
@@ -169,6 +189,11 @@ pub enum TargetState {
         /// When the next attempt comes.
         after_ms: u64,
     },
+    /// There is no further attempt.
+    GivenUp {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// What a mixer measured over the last second.
@@ -186,6 +211,8 @@ pub struct MixStats {
     pub tick_p99_ms: f64,
     /// Datagrams from the daemon that did not parse.
     pub media_rejected: u64,
+    /// One entry a target.
+    pub targets: Vec<TargetStats>,
     /// One entry a host.
     pub hosts: Vec<HostStats>,
 }

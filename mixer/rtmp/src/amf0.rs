@@ -54,7 +54,7 @@ impl Value {
 
     /// An object of these properties.
     #[must_use]
-    pub fn object<const N: usize>(properties: [(&str, Value); N]) -> Self {
+    pub fn object<'a>(properties: impl IntoIterator<Item = (&'a str, Self)>) -> Self {
         Self::Object(
             properties
                 .into_iter()

@@ -2,7 +2,7 @@
 
 use crate::amf0::{self, Value};
 use crate::chunk::Limits;
-use crate::flv::{Tag, TagKind};
+use crate::flv::{self, Tag, TagFormat, TagKind};
 use crate::link::{Incoming, Link, LinkError};
 use crate::message::{Command, Message, MessageKind, event};
 use crate::url::RtmpUrl;
@@ -70,6 +70,7 @@ pub struct Client {
     link: Link,
     target: RtmpUrl,
     purpose: Purpose,
+    format: TagFormat,
     state: State,
     events: VecDeque<ClientEvent>,
 }
@@ -87,12 +88,20 @@ impl Client {
         Self::new(target, Purpose::Play, Limits::default())
     }
 
+    /// With `format` [`TagFormat::Enhanced`], `connect` names the FourCCs that may come (E-RTMP v2, "Enhancing NetConnection
+    /// connect Command"). Servers of old may stumble over the array, so otherwise it is left out.
+    #[must_use]
+    pub fn offering(self, format: TagFormat) -> Self {
+        Self { format, ..self }
+    }
+
     fn new(target: &RtmpUrl, purpose: Purpose, limits: Limits) -> Self {
         let (link, state) = (Link::client(limits), State::Handshake);
         Self {
             link,
             target: target.clone(),
             purpose,
+            format: TagFormat::default(),
             state,
             events: VecDeque::new(),
         }
@@ -183,12 +192,17 @@ impl Client {
     /// §7.2.1.1
     fn connect(&mut self) -> Result<(), ClientError> {
         self.state = State::Connecting;
-        let object = Value::object([
+        let mut properties = vec![
             ("app", Value::string(&self.target.app)),
             ("type", Value::string("nonprivate")),
             ("flashVer", Value::string("FMLE/3.0 (compatible; lianmai)")),
             ("tcUrl", Value::string(self.target.tc_url())),
-        ]);
+        ];
+        if self.format == TagFormat::Enhanced {
+            let names = flv::OFFERED.map(Value::string).to_vec();
+            properties.push(("fourCcList", Value::StrictArray(names)));
+        }
+        let object = Value::object(properties);
         Ok(self
             .link
             .send_command(0, Command::new("connect", CONNECT, object, Vec::new()))?)
@@ -197,14 +211,14 @@ impl Client {
     fn handle_command(&mut self, command: &Command) -> Result<(), ClientError> {
         match (command.name.as_str(), self.state) {
             ("_result", State::Connecting) if command.transaction == CONNECT => self.create_stream(),
-            ("_error", State::Connecting) => Err(refused("the connection", command)),
+            ("_error", State::Connecting) => Err(self.refused("the connection", command)),
             ("_result", State::Creating) if command.transaction == CREATE_STREAM => self.start(command),
             // releaseStream and FCPublish are courtesies that many servers do not know.
             ("_error", State::Creating) if command.transaction == CREATE_STREAM => {
-                Err(refused("a message stream", command))
+                Err(self.refused("a message stream", command))
             }
             ("_error", State::Starting { .. }) if command.transaction == START => {
-                Err(refused("the stream", command))
+                Err(self.refused("the stream", command))
             }
             ("onStatus", _) => self.handle_status(command),
             ("close", _) => {
@@ -236,7 +250,7 @@ impl Client {
     fn start(&mut self, result: &Command) -> Result<(), ClientError> {
         let number = result.arguments.first().and_then(Value::as_number);
         let Some(stream) = number.and_then(stream_id) else {
-            return Err(refused("a message stream", result));
+            return Err(self.refused("a message stream", result));
         };
         self.state = State::Starting { stream };
         let name = Value::string(&self.target.stream);
@@ -258,7 +272,7 @@ impl Client {
     fn handle_status(&mut self, command: &Command) -> Result<(), ClientError> {
         let (code, _) = command.information();
         match (code.as_str(), self.state) {
-            _ if command.is_error() => Err(refused("the stream", command)),
+            _ if command.is_error() => Err(self.refused("the stream", command)),
             ("NetStream.Publish.Start" | "NetStream.Play.Start", State::Starting { stream }) => {
                 self.state = State::Running { stream };
                 self.events.push_back(ClientEvent::Accepted);
@@ -274,15 +288,24 @@ impl Client {
             _ => Ok(()),
         }
     }
+
+    fn refused(&self, step: &'static str, command: &Command) -> ClientError {
+        let (code, description) = command.information();
+        ClientError::Refused {
+            step,
+            code: without_secret(&code, &self.target.stream),
+            description: without_secret(&description, &self.target.stream),
+        }
+    }
 }
 
-fn refused(step: &'static str, command: &Command) -> ClientError {
-    let (code, description) = command.information();
-    ClientError::Refused {
-        step,
-        code,
-        description,
-    }
+/// A text of the peer without the stream's name, which is a secret with most CDNs, and which some repeat.
+fn without_secret(text: &str, stream: &str) -> String {
+    let name = stream.split('?').next().unwrap_or_default();
+    [stream, name]
+        .iter()
+        .filter(|secret| !secret.is_empty())
+        .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
 }
 
 /// Message stream ids are numbers of AMF0, which are floating.
@@ -300,4 +323,22 @@ fn set_data_frame(body: &[u8]) -> Bytes {
     let mut out: BytesMut = amf0::encode(&[Value::string("@setDataFrame")]);
     out.extend_from_slice(body);
     out.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_secret;
+
+    #[test]
+    fn what_a_peer_says_of_a_stream_is_shown_without_its_name() {
+        for said in [
+            "stream key-1?token=x is live",
+            "key-1 is not allowed",
+            "bad token in key-1?token=x",
+        ] {
+            let shown = without_secret(said, "key-1?token=x");
+            assert!(!shown.contains("key-1") && shown.contains("***"), "{shown}");
+        }
+        assert_eq!(without_secret("busy", "key-1"), "busy");
+    }
 }

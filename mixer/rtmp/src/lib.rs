@@ -21,17 +21,21 @@ mod queue;
 mod record;
 mod server;
 mod timestamps;
+mod tls;
 pub mod url;
 
 pub use chunk::{ChunkError, ChunkReader, ChunkWriter, Limits};
 pub use client::{Client, ClientError, ClientEvent};
-pub use flv::{Tag, TagKind};
+pub use flv::{Tag, TagFormat, TagKind};
 pub use headers::StreamHeaders;
 pub use link::LinkError;
 pub use message::{Message, MessageKind};
-pub use publisher::{Publisher, PublisherConfig, PublisherEvent, PublisherState, PublisherStats};
+pub use publisher::{
+    Backoff, Publisher, PublisherConfig, PublisherEvent, PublisherState, PublisherStats, WhenFull,
+};
 pub use queue::{QueueLimits, QueueStats, TagQueue};
 pub use record::{FlvFile, RecordError};
 pub use server::{Refusal, Server, ServerError, ServerEvent, StreamPath};
 pub use timestamps::{Rebase, Unwrap};
+pub use tls::{TlsError, Trust};
 pub use url::{RtmpUrl, UrlError, percent_decode, percent_encode};

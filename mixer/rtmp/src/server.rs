@@ -11,6 +11,9 @@ use std::collections::VecDeque;
 /// `createStream` calls that one connection may make.
 const MAX_STREAMS: u32 = 16;
 
+/// Codecs that a peer may name.
+const MAX_FOUR_CCS: usize = 16;
+
 /// What a peer may make us hold before it is an accepted publisher: commands are short.
 const MAX_COMMAND: usize = 64 * 1024;
 
@@ -87,6 +90,7 @@ pub struct Server {
     link: Link,
     max_message: usize,
     app: String,
+    four_ccs: Vec<String>,
     state: State,
     streams: u32,
     events: VecDeque<ServerEvent>,
@@ -105,6 +109,7 @@ impl Server {
             }),
             max_message,
             app: String::new(),
+            four_ccs: Vec::new(),
             state: State::Connecting,
             streams: 0,
             events: VecDeque::new(),
@@ -147,6 +152,13 @@ impl Server {
     /// What the peer did since the last call.
     pub fn poll_event(&mut self) -> Option<ServerEvent> {
         self.events.pop_front()
+    }
+
+    /// The codecs that the peer named in `connect`, by their FourCCs (E-RTMP v2, "Enhancing NetConnection connect Command"); none
+    /// from one of old.
+    #[must_use]
+    pub fn peer_four_ccs(&self) -> &[String] {
+        &self.four_ccs
     }
 
     /// Says yes to the peer's last [`ServerEvent::Publish`] or [`ServerEvent::Play`].
@@ -264,15 +276,21 @@ impl Server {
             .unwrap_or_default()
             .trim_matches('/')
             .clone_into(&mut self.app);
+        self.four_ccs = four_ccs(&command.object);
         if self.state == State::Connecting {
             self.state = State::Connected;
             self.link.announce()?;
             self.link.send_bandwidth()?;
         }
-        let server = Value::object([
+        let mut server = vec![
             ("fmsVer", Value::string("FMS/3,0,1,123")),
             ("capabilities", Value::Number(31.0)),
-        ]);
+        ];
+        if !self.four_ccs.is_empty() {
+            // Nothing is decoded here: every codec is passed on.
+            server.push(("fourCcList", Value::StrictArray(vec![Value::string("*")])));
+        }
+        let server = Value::object(server);
         let information = Value::object([
             ("level", Value::string("status")),
             ("code", Value::string("NetConnection.Connect.Success")),
@@ -341,4 +359,18 @@ impl Server {
             .link
             .send_command(stream, Command::status(level, code, description))?)
     }
+}
+
+/// At most as many as there are codecs in the specification; whatever is no FourCC is left out.
+fn four_ccs(object: &Value) -> Vec<String> {
+    let Some(Value::StrictArray(names)) = object.get("fourCcList") else {
+        return Vec::new();
+    };
+    let names = names.iter().filter_map(Value::as_str);
+    let valid = |name: &&str| name.len() == 4 || *name == "*";
+    names
+        .filter(valid)
+        .take(MAX_FOUR_CCS)
+        .map(str::to_owned)
+        .collect()
 }

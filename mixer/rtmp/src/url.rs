@@ -1,13 +1,15 @@
-//! `rtmp://host[:port]/app[/instance]/stream[?query]`.
+//! `rtmp[s]://host[:port]/app[/instance]/stream[?query]`.
 
 use std::fmt;
 
 /// A place to publish to or to play from. `Display` and `Debug` hide the stream, since it is often a secret key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RtmpUrl {
+    /// Whether TLS lies under it: `rtmps`.
+    pub tls: bool,
     /// Name or address, without brackets.
     pub host: String,
-    /// 1935 unless given.
+    /// Unless given, 1935, and 443 with TLS.
     pub port: u16,
     /// The application: every path segment but the last.
     pub app: String,
@@ -18,11 +20,8 @@ pub struct RtmpUrl {
 /// What is wrong with a URL. No variant repeats the stream key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
-    /// RTMP over TLS.
-    #[error("rtmps is not built yet: publish by rtmp, or to a local relay that adds TLS")]
-    Tls,
     /// Something else before `://`.
-    #[error("an RTMP URL begins with rtmp://, this one with {0:?}")]
+    #[error("an RTMP URL begins with rtmp:// or rtmps://, this one with {0:?}")]
     Scheme(String),
     /// `user:password@`.
     #[error("credentials before the host are not supported: put the key into the stream or its query")]
@@ -56,13 +55,15 @@ impl RtmpUrl {
         {
             return Err(UrlError::Character(bad));
         }
-        let (authority, path) = split_scheme(text)?.split_once('/').unwrap_or((strip(text), ""));
+        let (tls, rest) = split_scheme(text)?;
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         if authority.contains('@') {
             return Err(UrlError::Credentials);
         }
-        let (host, port) = split_port(authority)?;
+        let (host, port) = split_port(authority, if tls { "443" } else { "1935" })?;
         let (app, stream) = split_path(path).ok_or_else(|| UrlError::Path(authority.to_owned()))?;
         Ok(Self {
+            tls,
             host: host.to_owned(),
             port,
             app: app.to_owned(),
@@ -87,7 +88,11 @@ impl RtmpUrl {
     /// `tcUrl` of the `connect` command (RTMP 1.0 §7.2.1.1): the URL without the stream.
     #[must_use]
     pub fn tc_url(&self) -> String {
-        format!("rtmp://{}/{}", self.authority(), self.app)
+        format!("{}://{}/{}", self.scheme(), self.authority(), self.app)
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.tls { "rtmps" } else { "rtmp" }
     }
 
     /// `host:port`, an IPv6 address in brackets.
@@ -105,7 +110,7 @@ impl RtmpUrl {
 impl fmt::Display for RtmpUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let app = self.app.split('?').next().unwrap_or_default();
-        write!(formatter, "rtmp://{}/{app}/***", self.authority())
+        write!(formatter, "{}://{}/{app}/***", self.scheme(), self.authority())
     }
 }
 
@@ -157,22 +162,19 @@ fn decode_escape(rest: &[u8]) -> Option<(u8, &[u8])> {
     Some((u8::try_from(high? << 4 | low?).ok()?, rest))
 }
 
-fn split_scheme(text: &str) -> Result<&str, UrlError> {
-    let (scheme, _) = text
+/// Whether it says TLS, and what follows.
+fn split_scheme(text: &str) -> Result<(bool, &str), UrlError> {
+    let (scheme, rest) = text
         .split_once("://")
         .ok_or_else(|| UrlError::Scheme(text.chars().take(8).collect()))?;
     match scheme.to_ascii_lowercase().as_str() {
-        "rtmp" => Ok(strip(text)),
-        "rtmps" => Err(UrlError::Tls),
+        "rtmp" => Ok((false, rest)),
+        "rtmps" => Ok((true, rest)),
         _ => Err(UrlError::Scheme(scheme.to_owned())),
     }
 }
 
-fn strip(text: &str) -> &str {
-    text.split_once("://").map_or(text, |(_, rest)| rest)
-}
-
-fn split_port(authority: &str) -> Result<(&str, u16), UrlError> {
+fn split_port<'a>(authority: &'a str, default: &'a str) -> Result<(&'a str, u16), UrlError> {
     let bad_host = || UrlError::Host(authority.to_owned());
     let (host, port) = if let Some(bracketed) = authority.strip_prefix('[') {
         let (host, rest) = bracketed.split_once(']').ok_or_else(bad_host)?;
@@ -182,11 +184,11 @@ fn split_port(authority: &str) -> Result<(&str, u16), UrlError> {
         (
             host,
             rest.strip_prefix(':')
-                .or(rest.is_empty().then_some("1935"))
+                .or(rest.is_empty().then_some(default))
                 .ok_or_else(bad_host)?,
         )
     } else {
-        authority.split_once(':').unwrap_or((authority, "1935"))
+        authority.split_once(':').unwrap_or((authority, default))
     };
     if host.is_empty() || host.contains(['?', '#', '[', ']', '\\']) {
         return Err(bad_host());
@@ -230,6 +232,8 @@ mod tests {
             ("rtmp://a/app?vhost=v/key", "a", 1935, "app?vhost=v", "key"),
             ("rtmp://[::1]:1999/live/key", "::1", 1999, "live", "key"),
             ("rtmp://[::1]/live/key", "::1", 1935, "live", "key"),
+            ("rtmps://a/live/key", "a", 443, "live", "key"),
+            ("rtmps://[::1]:1936/live/key", "::1", 1936, "live", "key"),
         ] {
             assert_eq!(
                 parts(text),
@@ -242,7 +246,6 @@ mod tests {
     #[test]
     fn every_mistake_is_named() {
         for (text, error) in [
-            ("rtmps://a/live/key", UrlError::Tls),
             ("http://a/live/key", UrlError::Scheme("http".to_owned())),
             ("a/live/key", UrlError::Scheme("a/live/k".to_owned())),
             ("rtmp:///live/key", UrlError::Host(String::new())),
@@ -302,5 +305,14 @@ mod tests {
         let url = RtmpUrl::parse("rtmp://a/live?auth=secret/key-secret?token=secret").expect("valid");
         assert!(!format!("{url} {url:?}").contains("secret"), "{url}");
         assert_eq!(url.tc_url(), "rtmp://a:1935/live?auth=secret");
+    }
+
+    #[test]
+    fn rtmps_says_so_wherever_the_url_is_shown() {
+        let url = RtmpUrl::parse("rtmps://a/live/key").expect("valid");
+        assert_eq!(
+            (url.tls, url.to_string().as_str(), url.tc_url().as_str()),
+            (true, "rtmps://a:443/live/***", "rtmps://a:443/live")
+        );
     }
 }

@@ -4,7 +4,7 @@ mod common;
 
 use common::{PATIENCE, Peer};
 use lianmai_rtmp::publisher::{PublishError, PublisherEvent, PublisherState};
-use lianmai_rtmp::{Publisher, PublisherConfig, Refusal, RtmpUrl, ServerEvent, Tag};
+use lianmai_rtmp::{Publisher, PublisherConfig, Refusal, RtmpUrl, ServerEvent, Tag, TagFormat, WhenFull};
 use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, channel};
@@ -265,4 +265,117 @@ fn a_closed_port_and_an_unknown_host_are_told_apart() {
         config.target = RtmpUrl::parse("rtmp://no-such-host.invalid/live/key").expect("valid");
     });
     assert!(matches!(await_failure(&events).0, PublishError::Resolve { .. }));
+}
+
+#[test]
+fn a_peer_that_closes_in_the_middle_of_a_chunk_gets_the_stream_again() {
+    let peer = Peer::new();
+    let (publisher, events) = publisher(peer.address(), |_| ());
+    push_headers(&publisher);
+    let mut session = peer.accept();
+    session.agree();
+    await_publishing(&events);
+    publisher.push(Tag::avc_frame(0, true, &[7; 100_000]));
+    let mut some = [0; 5_000];
+    session
+        .stream
+        .read_exact(&mut some)
+        .expect("headers and the first part of the picture");
+    drop(session);
+    await_failure(&events);
+    let mut session = peer.accept();
+    session.agree();
+    await_publishing(&events);
+    publisher.push(Tag::avc_frame(40, false, b"cannot be decoded"));
+    publisher.push(Tag::avc_frame(80, true, b"whole"));
+    let tags: Vec<Tag> = (0..3).map(|_| session.next_tag()).collect();
+    assert_eq!(
+        tags,
+        [
+            video_header(),
+            Tag::aac_sequence_header(0, &[0x11, 0x90]),
+            Tag::avc_frame(0, true, b"whole")
+        ]
+    );
+}
+
+#[test]
+fn a_slow_peer_is_connected_to_anew_where_that_was_asked_for() {
+    let peer = Peer::new();
+    let (publisher, events) = publisher(peer.address(), |config| {
+        config.when_full = WhenFull::Reconnect;
+        config.write_timeout = Duration::from_secs(60);
+    });
+    push_headers(&publisher);
+    let mut session = peer.accept();
+    session.agree();
+    await_publishing(&events);
+    // It reads nothing; 20 s of 8 Mbit/s are more than the kernel and the queue take.
+    for n in 0..500_u32 {
+        publisher.push(Tag::avc_frame(n * 40, n % 50 == 0, &[0; 40_000]));
+    }
+    assert_eq!(await_failure(&events).0, PublishError::Behind);
+    let mut session = peer.accept();
+    session.agree();
+    await_publishing(&events);
+    publisher.push(Tag::avc_frame(90_000, true, b"newest"));
+    let frame = std::iter::repeat_with(|| session.next_tag()).find(Tag::is_frame);
+    assert_eq!(frame, Some(Tag::avc_frame(0, true, b"newest")));
+}
+
+#[test]
+fn a_target_that_failed_as_often_as_was_allowed_is_given_up() {
+    let port = common::free_port();
+    let (publisher, events) = publisher(([127, 0, 0, 1], port).into(), |config| {
+        config.backoff.least = Duration::from_millis(10);
+        config.retries = Some(2);
+    });
+    let last = loop {
+        let event = events.recv_timeout(PATIENCE).expect("an event");
+        if let PublisherEvent::State(PublisherState::GaveUp { reason }) = event {
+            break reason;
+        }
+    };
+    assert!(matches!(last, PublishError::Connect { .. }), "{last}");
+    assert_eq!(publisher.stats().failures, 3, "the first attempt and two more");
+    push_headers(&publisher);
+    publisher.push(Tag::avc_frame(0, true, b"nobody takes it"));
+    assert_eq!(publisher.stats().queued_bytes, 0);
+}
+
+#[test]
+fn a_peer_that_had_accepted_is_left_alone_for_the_restart_delay() {
+    let peer = Peer::new();
+    let (_publisher, events) = publisher(peer.address(), |config| {
+        config.restart_delay = Duration::from_secs(2);
+    });
+    drop(peer.accept());
+    let (_, after) = await_failure(&events);
+    assert!(after < Duration::from_secs(1), "it had not accepted: {after:?}");
+    let mut session = peer.accept();
+    session.agree();
+    await_publishing(&events);
+    drop(session);
+    let (_, after) = await_failure(&events);
+    assert_eq!(after, Duration::from_secs(2));
+}
+
+#[test]
+fn four_cc_names_are_offered_and_used_where_that_was_asked_for() {
+    let peer = Peer::new();
+    let (publisher, events) = publisher(peer.address(), |config| {
+        config.tags = TagFormat::Enhanced;
+    });
+    push_headers(&publisher);
+    let mut session = peer.accept();
+    assert_eq!(session.server.peer_four_ccs(), ["avc1", "av01", "mp4a", "Opus"]);
+    session.agree();
+    await_publishing(&events);
+    publisher.push(Tag::avc_frame(0, true, b"key"));
+    publisher.push(Tag::aac_frame(5, b"sound"));
+    let bodies: Vec<_> = (0..4).map(|_| session.next_tag().body).collect();
+    assert_eq!(bodies[0][..], *b"\x90avc1\x01");
+    assert_eq!(bodies[1][..], *b"\x90mp4a\x11\x90");
+    assert_eq!(bodies[2][..], *b"\x93avc1key");
+    assert_eq!(bodies[3][..], *b"\x91mp4asound");
 }

@@ -1,9 +1,15 @@
 //! All places that the mix is published to.
 
 use crate::daemon::Daemon;
-use lianmai_mixer_control::{FromMixer, TargetId, TargetState};
-use lianmai_rtmp::{Publisher, PublisherConfig, PublisherEvent, PublisherState, RtmpUrl, StreamHeaders, Tag};
+use lianmai_mixer_control::{
+    FromMixer, TagNames, TargetId, TargetOptions, TargetState, TargetStats, TargetUrl, WhenFull,
+};
+use lianmai_rtmp::{
+    Backoff, Publisher, PublisherConfig, PublisherEvent, PublisherState, QueueLimits, RtmpUrl, StreamHeaders,
+    Tag, TagFormat, Trust,
+};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -12,39 +18,44 @@ use std::time::{Duration, Instant};
 /// More would be a mistake: each costs a thread and a queue.
 const MAX_TARGETS: usize = 16;
 
+/// Bytes that wait for one target, whatever its cache may hold in time.
+const MAX_CACHE: usize = 64 << 20;
+
 /// A publisher for each target, and what a new one has to be told first.
 pub(crate) struct Targets {
     publishers: BTreeMap<TargetId, Publisher>,
     headers: StreamHeaders,
     key_frame_wanted: Arc<AtomicBool>,
+    trust: Arc<Trust>,
     daemon: Daemon,
 }
 
 impl Targets {
-    /// None yet. States go to `daemon`.
+    /// None yet. States go to `daemon`; `rtmps_ca` may sign certificates of targets.
     #[must_use]
-    pub(crate) fn new(daemon: Daemon) -> Self {
+    pub(crate) fn new(daemon: Daemon, rtmps_ca: Option<PathBuf>) -> Self {
         let key_frame_wanted = Arc::new(AtomicBool::new(false));
         Self {
             publishers: BTreeMap::new(),
             headers: StreamHeaders::default(),
             key_frame_wanted,
+            trust: Arc::new(Trust::new(rtmps_ca)),
             daemon,
         }
     }
 
     /// Begins to publish to one more place. A target of the same id is replaced.
-    pub(crate) fn add(&mut self, id: TargetId, url: &str) {
+    pub(crate) fn add(&mut self, id: TargetId, url: &TargetUrl, options: TargetOptions) {
         self.remove(id);
         if self.publishers.len() >= MAX_TARGETS {
             return self.give_up(id, format!("there are {MAX_TARGETS} targets already"));
         }
-        let target = match RtmpUrl::parse(url) {
+        let target = match RtmpUrl::parse(&url.0) {
             Ok(target) => target,
             Err(error) => return self.give_up(id, error.to_string()),
         };
         tracing::info!(target = id.0, %target, "publishing");
-        match Publisher::spawn(PublisherConfig::new(target), self.listener(id)) {
+        match Publisher::spawn(self.config(target, options), self.listener(id)) {
             Ok(publisher) => {
                 self.headers.tags().for_each(|tag| publisher.push(tag.clone()));
                 self.publishers.insert(id, publisher);
@@ -70,6 +81,24 @@ impl Targets {
             .for_each(|publisher| publisher.push(tag.clone()));
     }
 
+    /// What was counted of each.
+    #[must_use]
+    pub(crate) fn stats(&self) -> Vec<TargetStats> {
+        let stats = |(id, publisher): (&TargetId, &Publisher)| {
+            let stats = publisher.stats();
+            TargetStats {
+                id: *id,
+                sessions: stats.sessions,
+                failures: stats.failures,
+                sent_bytes: stats.sent_bytes,
+                dropped_frames: stats.dropped_frames,
+                unsent_frames: stats.unsent_frames,
+                queued_bytes: stats.queued_bytes,
+            }
+        };
+        self.publishers.iter().map(stats).collect()
+    }
+
     /// Whether a target has asked for a key frame since the last call.
     #[must_use]
     pub(crate) fn take_key_frame_wanted(&self) -> bool {
@@ -92,6 +121,35 @@ impl Targets {
         }
     }
 
+    fn config(&self, target: RtmpUrl, options: TargetOptions) -> PublisherConfig {
+        let millis = |millis: u32| Duration::from_millis(u64::from(millis));
+        let mut config = PublisherConfig::new(target);
+        config.trust = Arc::clone(&self.trust);
+        config.tags = match options.tags {
+            TagNames::Legacy => TagFormat::Legacy,
+            TagNames::Enhanced => TagFormat::Enhanced,
+        };
+        // A longer cache may hold more bytes, in the measure of the usual one.
+        let usual = QueueLimits::default();
+        let cache = millis(options.cache_ms);
+        let factor = cache.as_secs_f64() / usual.duration.as_secs_f64();
+        config.queue = QueueLimits {
+            bytes: ((usual.bytes as f64 * factor) as usize).clamp(usual.bytes, MAX_CACHE),
+            duration: cache,
+        };
+        config.when_full = match options.when_full {
+            WhenFull::Drop => lianmai_rtmp::WhenFull::DropFrames,
+            WhenFull::Reconnect => lianmai_rtmp::WhenFull::Reconnect,
+        };
+        config.backoff = Backoff {
+            least: millis(options.retry_ms),
+            most: millis(options.retry_max_ms),
+        };
+        config.retries = options.retries;
+        config.restart_delay = millis(options.restart_delay_ms);
+        config
+    }
+
     fn listener(&self, id: TargetId) -> impl FnMut(PublisherEvent) + Send + 'static {
         let (daemon, key_frame_wanted) = (self.daemon.clone(), Arc::clone(&self.key_frame_wanted));
         move |event| match event {
@@ -108,10 +166,7 @@ impl Targets {
         tracing::error!(target = id.0, reason, "a target cannot be published to");
         self.daemon.say(FromMixer::Target {
             id,
-            state: TargetState::Retrying {
-                reason,
-                after_ms: u64::MAX,
-            },
+            state: TargetState::GivenUp { reason },
         });
     }
 }
@@ -120,6 +175,9 @@ fn describe(state: PublisherState) -> TargetState {
     match state {
         PublisherState::Connecting => TargetState::Connecting,
         PublisherState::Publishing => TargetState::Publishing,
+        PublisherState::GaveUp { reason } => TargetState::GivenUp {
+            reason: reason.to_string(),
+        },
         PublisherState::Retrying { reason, after } => TargetState::Retrying {
             reason: reason.to_string(),
             after_ms: u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
@@ -131,31 +189,35 @@ fn describe(state: PublisherState) -> TargetState {
 mod tests {
     use super::{MAX_TARGETS, Targets};
     use crate::daemon::Daemon;
-    use lianmai_mixer_control::{FromMixer, TargetId, TargetState};
+    use lianmai_mixer_control::{FromMixer, TargetId, TargetOptions, TargetState, TargetUrl};
     use std::time::Duration;
+
+    fn add(targets: &mut Targets, id: u32, url: &str) {
+        targets.add(TargetId(id), &TargetUrl(url.to_owned()), TargetOptions::default());
+    }
 
     #[test]
     fn a_target_that_can_never_work_is_said_to_be_given_up_with_the_reason() {
         let (daemon, said) = Daemon::channel();
-        let mut targets = Targets::new(daemon);
-        targets.add(TargetId(4), "http://example.test/live/key");
+        let mut targets = Targets::new(daemon, None);
+        add(&mut targets, 4, "http://example.test/live/key");
         let FromMixer::Target {
             id,
-            state: TargetState::Retrying { reason, after_ms },
+            state: TargetState::GivenUp { reason },
         } = said.recv_timeout(Duration::from_secs(1)).expect("said at once")
         else {
             panic!("not a state");
         };
-        assert_eq!((id, after_ms), (TargetId(4), u64::MAX));
+        assert_eq!(id, TargetId(4));
         assert!(reason.contains("rtmp://") && !reason.contains("key"), "{reason}");
     }
 
     #[test]
     fn the_number_of_targets_is_bounded() {
         let (daemon, _said) = Daemon::channel();
-        let mut targets = Targets::new(daemon);
+        let mut targets = Targets::new(daemon, None);
         for id in 0..MAX_TARGETS as u32 + 4 {
-            targets.add(TargetId(id), "rtmp://127.0.0.1:9/live/x");
+            add(&mut targets, id, "rtmp://127.0.0.1:9/live/x");
         }
         assert_eq!(targets.publishers.len(), MAX_TARGETS);
         targets.stop(Duration::from_millis(100));

@@ -3,11 +3,12 @@
 use super::dressing::Dressing;
 use super::placing::{Place, line, places};
 use super::seat::{Numbered, Seat};
+use super::sei::Region;
 use lianmai_compositor::{Frame, Layer, Look, Picture, Size, Tile, TileKey};
 use lianmai_mixer_control::media::HostId;
 use lianmai_mixer_control::scene::Scene;
 use lianmai_timeline::EdgeTime;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Names that came before their hosts.
@@ -67,6 +68,7 @@ impl Cast {
     pub(super) fn remove(&mut self, host: HostId) {
         self.names.remove(&host);
         self.seats.retain(|seat| seat.host != host);
+        self.places.clear();
         self.unsettled = true;
     }
 
@@ -107,6 +109,23 @@ impl Cast {
         self.places
             .iter()
             .map(|place| self.seats[place.host].pick(at, &mut self.pictures))
+            .collect()
+    }
+
+    /// Where everybody is, as players are told it; of those who lie at one height, all have the same number.
+    pub(super) fn regions(&self) -> Vec<Region> {
+        let lower = |place: &Place| {
+            let heights: BTreeSet<i32> = self.places.iter().map(|place| place.z).collect();
+            heights.range(..place.z).count()
+        };
+        self.places
+            .iter()
+            .map(|place| Region {
+                host: self.seats[place.host].host,
+                rect: place.rect,
+                z_order: u8::try_from(lower(place) + 1).unwrap_or(100),
+                alpha: f32::from(place.look.alpha) / 256.0,
+            })
             .collect()
     }
 

@@ -2,15 +2,17 @@
 
 use super::interleave::Interleaver;
 use super::keys::KeyFrames;
+use super::sei::LayoutSei;
 use super::stage::Stage;
 use crate::art::Prepared;
 use crate::audio::{AudioMixer, BLOCK, Pcm, SAMPLE_RATE};
 use crate::encode::{AudioEncoder, AudioEncoderError, EncodedPicture, VideoEncoder, VideoEncoderError};
 use lianmai_compositor::{Frame, FrameError, Size};
 use lianmai_mixer_control::media::HostId;
+use lianmai_mixer_control::scene::Scene;
 use lianmai_mixer_control::{Canvas, Settings};
 use lianmai_rtmp::Tag;
-use lianmai_rtmp::flv::{AvcConfig, AvcConfigError, Metadata, annexb};
+use lianmai_rtmp::flv::{AudioMetadata, AvcConfig, AvcConfigError, Metadata, annexb};
 use lianmai_timeline::{EdgeTime, Span, Tick, Ticker};
 use openh264::formats::YUVSource;
 use std::collections::VecDeque;
@@ -48,11 +50,13 @@ pub enum MixError {
 
 /// One room's output. Pictures and blocks of sound come at their ticks, whatever the hosts do.
 pub(crate) struct Mix {
-    start: EdgeTime,
     fps: u32,
     frames: Ticker,
     blocks: Ticker,
     stage: Stage,
+    sei: LayoutSei,
+    /// What turns times of the mix into those of the world: start of the one, and what it was in the other.
+    wall_clock: (EdgeTime, Duration),
     sounds: AudioMixer,
     room_delay: Span,
     video: VideoEncoder,
@@ -69,19 +73,21 @@ impl Mix {
     /// A mix whose first tick is at `start`, and the tags that go before all others.
     pub(crate) fn new(settings: &Settings, start: EdgeTime) -> Result<(Self, Vec<Tag>), MixError> {
         let canvas = check(settings.canvas)?;
+        let size = Size::new(canvas.width as usize, canvas.height as usize);
         let audio = AudioEncoder::new(settings.audio_bitrate)?;
-        let mut headers = vec![metadata(settings).tag(0)];
+        let mut headers = vec![metadata(settings, audio.is_some()).tag(0)];
         headers.extend(
             audio
                 .iter()
                 .map(|encoder| Tag::aac_sequence_header(0, encoder.config())),
         );
         let mix = Self {
-            start,
             fps: canvas.fps,
             frames: Ticker::frames(start, canvas.fps, 1),
             blocks: Ticker::audio_blocks(start, SAMPLE_RATE, BLOCK as u32),
-            stage: Stage::new(Size::new(canvas.width as usize, canvas.height as usize))?,
+            stage: Stage::new(size)?,
+            sei: LayoutSei::new(settings.sei, size, Scene::default().background.0),
+            wall_clock: (start, Duration::ZERO),
             sounds: AudioMixer::default(),
             room_delay: lianmai_timeline::room::MIN_DELAY,
             video: VideoEncoder::new(canvas, settings.video_bitrate)?,
@@ -97,16 +103,19 @@ impl Mix {
 
     /// Says what time it is in the world at the mix's start, since 1970.
     pub(crate) fn set_wall_clock(&mut self, at_start: Duration) {
-        self.stage.set_wall_clock(self.start, at_start);
+        self.wall_clock.1 = at_start;
+        self.stage.set_wall_clock(self.wall_clock.0, at_start);
     }
 
     /// What a host is called.
     pub(crate) fn name(&mut self, host: HostId, name: String) {
-        self.stage.name(host, name);
+        self.stage.name(host, name.clone());
+        self.sei.name(host, name);
     }
 
     /// What the picture looks like from the next tick on.
     pub(crate) fn set_scene(&mut self, prepared: Prepared) -> Result<(), FrameError> {
+        self.sei.set_background(prepared.scene.background.0);
         self.stage.set_scene(prepared)
     }
 
@@ -124,11 +133,13 @@ impl Mix {
     /// A host leaves.
     pub(crate) fn remove(&mut self, host: HostId) {
         self.stage.remove(host);
+        self.sei.forget(host);
         self.sounds.remove(host);
     }
 
     /// Takes a host's sound out of the mix, or brings it back.
     pub(crate) fn mute(&mut self, host: HostId, muted: bool) {
+        self.sei.mute(host, muted);
         self.sounds.mute(host, muted);
     }
 
@@ -199,7 +210,12 @@ impl Mix {
             self.send_picture(Tag::avc_sequence_header(time_ms, &config)?, emit);
             self.parameters = Some(config);
         }
-        self.send_picture(Tag::avc_frame(time_ms, unit.key, &unit.avcc), emit);
+        let unix_ms = self.unix_ms(tick.time);
+        let avcc = match self.sei.poll(unit.key, unix_ms, || self.stage.regions()) {
+            Some(sei) => annexb::with_nal_before(&sei, &unit.avcc),
+            None => unit.avcc,
+        };
+        self.send_picture(Tag::avc_frame(time_ms, unit.key, &avcc), emit);
         Ok(true)
     }
 
@@ -259,6 +275,12 @@ impl Mix {
         }
     }
 
+    fn unix_ms(&self, time: EdgeTime) -> u64 {
+        let (start, at_start) = self.wall_clock;
+        let since = u64::try_from((time - start).0 / 1_000_000).unwrap_or_default();
+        u64::try_from(at_start.as_millis()).unwrap_or_default() + since
+    }
+
     /// Sound leaves a decoder later than it went into the encoder, by a number of samples that the encoder names. So
     /// that both still meet, pictures are stamped later by as much.
     fn picture_ms(&self, index: u64) -> u32 {
@@ -290,15 +312,19 @@ fn check(canvas: Canvas) -> Result<Canvas, MixError> {
     Ok(canvas)
 }
 
-fn metadata(settings: &Settings) -> Metadata {
+fn metadata(settings: &Settings, audio: bool) -> Metadata {
     Metadata {
+        title: settings.room.clone(),
         width: settings.canvas.width,
         height: settings.canvas.height,
         frame_rate: f64::from(settings.canvas.fps),
         video_bitrate: settings.video_bitrate,
-        audio_bitrate: settings.audio_bitrate,
-        sample_rate: SAMPLE_RATE,
-        channels: 2,
+        key_frame_seconds: settings.gop_seconds,
+        audio: audio.then_some(AudioMetadata {
+            bitrate: settings.audio_bitrate,
+            sample_rate: SAMPLE_RATE,
+            channels: 2,
+        }),
         encoder: concat!("lianmai ", env!("CARGO_PKG_VERSION")).to_owned(),
     }
 }

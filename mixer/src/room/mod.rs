@@ -7,6 +7,7 @@ mod keys;
 mod mix;
 mod placing;
 mod seat;
+mod sei;
 mod stage;
 mod transition;
 

@@ -1,6 +1,7 @@
 //! What a tick shows: the scene with the pictures of its time, or the way from one scene to the next.
 
 use super::cast::Cast;
+use super::sei::Region;
 use super::transition::Transition;
 use crate::art::{Prepared, color};
 use lianmai_compositor::{Composition, Frame, FrameError, Kernels, Size};
@@ -92,6 +93,11 @@ impl Stage {
         self.cast.set_scene(scene, placeholder);
         self.changed = true;
         Ok(())
+    }
+
+    /// Where the hosts are that the last tick showed.
+    pub(super) fn regions(&self) -> Vec<Region> {
+        self.cast.regions()
     }
 
     /// The canvas with the pictures nearest to capture time `at`.

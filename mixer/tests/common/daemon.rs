@@ -3,7 +3,8 @@
 use super::Directory;
 use lianmai_mixer_control::media::{HostId, Kind, Message};
 use lianmai_mixer_control::{
-    CONTROL_SOCKET, Canvas, FromMixer, MEDIA_SOCKET, Settings, TargetId, ToMixer, VERSION, decode, encode,
+    CONTROL_SOCKET, Canvas, FromMixer, MEDIA_SOCKET, SeiKind, Settings, TargetId, TargetOptions, TargetUrl,
+    ToMixer, VERSION, decode, encode,
 };
 use lianmai_timeline::EdgeTime;
 use nix::sys::signal::{Signal, kill};
@@ -53,6 +54,8 @@ pub(crate) fn settings() -> Settings {
         record: None,
         images: None,
         font: None,
+        rtmps_ca: None,
+        sei: SeiKind::default(),
     }
 }
 
@@ -101,8 +104,20 @@ impl Daemon {
 
     /// Publishes to `port` on this machine.
     pub(crate) fn publish_to(&mut self, port: u16) {
-        let url = format!("rtmp://127.0.0.1:{port}/live/mix");
-        self.say(&ToMixer::AddTarget { id: TargetId(1), url });
+        self.add_target(
+            1,
+            &format!("rtmp://127.0.0.1:{port}/live/mix"),
+            TargetOptions::default(),
+        );
+    }
+
+    /// Publishes to `url`.
+    pub(crate) fn add_target(&mut self, id: u32, url: &str, options: TargetOptions) {
+        self.say(&ToMixer::AddTarget {
+            id: TargetId(id),
+            url: TargetUrl(url.to_owned()),
+            options,
+        });
     }
 
     /// Sends a media message.

@@ -26,7 +26,12 @@ struct Shared {
 impl Sink {
     /// Starts it.
     pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+        Self::start_on(0)
+    }
+
+    /// Starts it on a port of this machine.
+    pub(crate) fn start_on(port: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).expect("bound");
         let port = listener.local_addr().expect("bound").port();
         let shared = Arc::new(Shared::default());
         let accepting = Arc::clone(&shared);

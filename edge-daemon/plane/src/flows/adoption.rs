@@ -110,6 +110,8 @@ impl Flow {
             rate: Rate::new(now, plan.highest),
             state: State::Running { renewed: None },
             has_news: true,
+            taken: 0,
+            rests_until: None,
         })
     }
 }

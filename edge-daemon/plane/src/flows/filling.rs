@@ -17,6 +17,13 @@ const NEAR_TURNS: u64 = 4;
 impl Flow {
     /// Learns how far the stream is. Returns the depth that it needs, if that is more than it has.
     pub(crate) fn advance(&mut self, now: Instant, endpoints: &mut Endpoints) -> Option<u32> {
+        let taken = self.stream.packets();
+        let is_still = std::mem::replace(&mut self.taken, taken) == taken;
+        if is_still && self.rests_until.is_some_and(|until| now < until) {
+            self.pace = 0;
+            return None;
+        }
+        self.rests_until = None;
         let opener = opener_of(endpoints, self.id.source, &self.session)?;
         // Not only by copies: on a busy machine they wait while the kernel goes on, and pads would run out before they are read.
         let known = opener.highest(self.id.ssrc)?.max(self.highest);
@@ -36,12 +43,15 @@ impl Flow {
 
     /// Fills slots: first those that come next, then the others. Each pad takes one off the budget.
     pub(crate) fn fill(&mut self, endpoints: &mut Endpoints, near_only: bool, budget: &mut usize) {
-        if self.is_withdrawn() {
+        if self.is_withdrawn() || self.rests_until.is_some() {
             return;
         }
-        let limit = Limit {
-            highest: self.highest,
-            before: if near_only { self.near() } else { u64::MAX },
+        let limit = match near_only {
+            true => Limit {
+                highest: self.highest,
+                before: self.near(),
+            },
+            false => Limit::everything(self.highest),
         };
         while *budget > 0 {
             let Some(index) = self.next(limit) else { break };
@@ -106,7 +116,7 @@ impl Flow {
     }
 
     /// The first index that something is due for.
-    fn next(&self, limit: Limit) -> Option<u64> {
+    pub(super) fn next(&self, limit: Limit) -> Option<u64> {
         let wanted = self.legs.iter().filter(|leg| leg.wanted);
         let pads = wanted.filter_map(|leg| leg.next(limit));
         limit.next(&self.cursor, self.depth).into_iter().chain(pads).min()
@@ -123,6 +133,14 @@ pub(super) struct Limit {
 }
 
 impl Limit {
+    /// As far as rings reach.
+    pub(super) const fn everything(highest: u64) -> Self {
+        Self {
+            highest,
+            before: u64::MAX,
+        }
+    }
+
     /// The index that a ring of this depth is to have next; `None` if it is filled as far as it should be.
     pub(super) fn next(self, cursor: &Cursor, depth: u32) -> Option<u64> {
         let until = self.before.min(self.highest + ahead(depth));

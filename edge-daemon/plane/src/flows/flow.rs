@@ -4,6 +4,7 @@ use super::burst::Burst;
 use super::cursor::Cursor;
 use super::depth::{Rate, tokens_for};
 use super::fans::{FanLeg, Fans};
+use super::filling::Limit;
 use super::leg::FlowLeg;
 use super::plan::Plan;
 use super::{Endpoints, FlowId, GRACE, opener_of};
@@ -20,6 +21,9 @@ const LIFETIME: Duration = Duration::from_secs(20);
 
 /// How often it hears from us.
 const RENEWAL: Duration = Duration::from_secs(1);
+
+/// A flow of which the kernel takes no packet is looked at after this long: the daemon may have taken some.
+const REST: Duration = Duration::from_millis(50);
 
 /// A stream in the kernel.
 pub(crate) struct Flow {
@@ -43,6 +47,10 @@ pub(crate) struct Flow {
     pub(super) state: State,
     /// Whether the kernel has yet to hear of a leg.
     pub(super) has_news: bool,
+    /// Packets that the kernel took when this was looked at last.
+    pub(super) taken: u64,
+    /// Until when there is nothing to do unless the kernel takes a packet.
+    pub(super) rests_until: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +108,8 @@ impl Flow {
             burst: Burst::new(now, 0),
             state: State::Offered,
             has_news: true,
+            taken: 0,
+            rests_until: None,
         };
         // A leg without room stays with the daemon; the flow asks again for it.
         let _ = flow.follow(plan, endpoints, maps);
@@ -118,6 +128,7 @@ impl Flow {
         endpoints: &mut Endpoints,
         maps: &mut Maps,
     ) -> Result<(), NoRoom> {
+        self.rests_until = None;
         self.track = plan.track;
         self.remote = plan.remote;
         for leg in &mut self.legs {
@@ -179,7 +190,7 @@ impl Flow {
         drained_at: Option<Instant>,
         endpoints: &mut Endpoints,
     ) -> Result<(), NotAnnounced> {
-        if self.is_withdrawn() {
+        if self.is_withdrawn() || self.rests_until.is_some() {
             return Ok(());
         }
         self.fans.settle(drained_at);
@@ -196,7 +207,19 @@ impl Flow {
             let is_set = self.fans.set(now.at, &mut self.stream, legs);
             self.has_news = !(is_set && are_all);
         }
+        self.rests_until = self.is_served().then(|| now.at + REST);
         self.renew(now)
+    }
+
+    /// Whether the kernel has all that it is to have, and nothing is under way.
+    fn is_served(&self) -> bool {
+        let is_leg_served = |leg: &FlowLeg| leg.wanted && !leg.is_deepening();
+        let everything = Limit::everything(self.highest);
+        self.is_running()
+            && !self.has_news
+            && self.fans.are_settled()
+            && self.legs.iter().all(is_leg_served)
+            && self.next(everything).is_none()
     }
 
     /// Goes over to deeper rings, all at once, and only when the kernel can be told at once.

@@ -51,6 +51,9 @@ const MOST_PADS_A_TURN: usize = 4_096;
 const REVIEW: Duration = Duration::from_millis(500);
 /// ... when packets came that the kernel could have forwarded ...
 const REVIEW_MISSED: Duration = Duration::from_millis(50);
+/// ... when flows wait for their rings, which the kernel clears: some 2 ms for so many of them, for which packets wait ...
+const REVIEW_WAITING: Duration = Duration::from_millis(4);
+const OFFERS_A_REVIEW: usize = 2;
 /// ... and how long the kernel is left alone after it had no room.
 const REST: Duration = Duration::from_secs(1);
 
@@ -83,6 +86,8 @@ pub(crate) struct Flows {
     /// When the flows were compared with what they should be; `None` is never, or before the last change.
     reviewed_at: Option<Instant>,
     missed: bool,
+    /// There were more new flows than are begun at a time.
+    waiting: bool,
     rest_until: Option<Instant>,
     drained_at: Option<Instant>,
     turn: usize,
@@ -172,7 +177,11 @@ impl Flows {
     }
 
     fn review_is_due(&self, now: Instant) -> bool {
-        let interval = if self.missed { REVIEW_MISSED } else { REVIEW };
+        let interval = match (self.waiting, self.missed) {
+            (true, _) => REVIEW_WAITING,
+            (false, true) => REVIEW_MISSED,
+            (false, false) => REVIEW,
+        };
         self.reviewed_at
             .is_none_or(|at| now.saturating_duration_since(at) >= interval)
     }
@@ -185,7 +194,7 @@ impl Flows {
         subscribers: &Subscribers,
         ground: &mut dyn Ground,
     ) {
-        (self.reviewed_at, self.missed) = (Some(now), false);
+        (self.reviewed_at, self.missed, self.waiting) = (Some(now), false, false);
         let mut plans = plan::all(endpoints, subscribers, ground);
         self.depths.retain(|id, _| plans.contains_key(id));
         let mut room = Ok(());
@@ -196,9 +205,7 @@ impl Flows {
             }
         }
         if self.rest_until.is_none_or(|until| until <= now) {
-            for (id, plan) in plans {
-                room = room.and_then(|()| self.offer(now, id, &plan, endpoints, ground.maps()));
-            }
+            room = room.and_then(|()| self.begin(now, plans, endpoints, ground.maps()));
         }
         if let Err(error) = room {
             tracing::warn!(%error, "the daemon forwards what the kernel has no room for");
@@ -206,6 +213,26 @@ impl Flows {
         }
     }
 
+    /// Begins some of the flows that there are plans for; the others wait for the next review.
+    fn begin(
+        &mut self,
+        now: Instant,
+        plans: BTreeMap<FlowId, plan::Plan>,
+        endpoints: &mut Endpoints,
+        maps: &mut Maps,
+    ) -> Result<(), NoRoom> {
+        let mut begun = 0;
+        for (id, plan) in plans {
+            if begun == OFFERS_A_REVIEW {
+                self.waiting = true;
+                break;
+            }
+            begun += usize::from(self.offer(now, id, &plan, endpoints, maps)?);
+        }
+        Ok(())
+    }
+
+    /// Says whether there is a flow now.
     fn offer(
         &mut self,
         now: Instant,
@@ -213,14 +240,16 @@ impl Flows {
         plan: &plan::Plan,
         endpoints: &mut Endpoints,
         maps: &mut Maps,
-    ) -> Result<(), NoRoom> {
+    ) -> Result<bool, NoRoom> {
         let depth = self.depths.get(&id).copied();
         let depth = depth.unwrap_or_else(|| depth::first(plan.kind));
-        if let Some(flow) = Flow::offer(now, id, depth, plan, endpoints, maps)? {
+        let flow = Flow::offer(now, id, depth, plan, endpoints, maps)?;
+        let is_new = flow.is_some();
+        if let Some(flow) = flow {
             self.by_number.insert(flow.number(), id);
             self.flows.insert(id, flow);
         }
-        Ok(())
+        Ok(is_new)
     }
 
     fn advance(&mut self, now: Instant, endpoints: &mut Endpoints) {

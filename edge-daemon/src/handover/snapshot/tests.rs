@@ -1,4 +1,5 @@
 use super::{FORMAT, Flow, Peer, Snapshot, SnapshotError};
+use crate::edge::RoomTargets;
 use crate::handover::Archive;
 use crate::handover::archive::MAX_STATE;
 use crate::http::SelfSigned;
@@ -14,7 +15,7 @@ use lianmai_webrtc::{
 };
 use proptest::prelude::{any, proptest};
 use proptest::{collection, prop_assert};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -156,6 +157,7 @@ fn snapshot(count: usize) -> Snapshot {
         rooms: rooms.save(now),
         peers,
         muted: BTreeSet::from([EndpointId(1)]),
+        targets: BTreeMap::from([("room-0".to_owned(), RoomTargets::default())]),
         certificate: Certificate::generate().expect("random").save(),
         https: Some(SelfSigned::for_names(None, &[]).expect("random")),
     }
@@ -182,7 +184,7 @@ fn the_bytes_are_those_of_the_format() {
     let now = Instant::now();
     let (rooms, peers) = rooms(1, now);
     let bytes = postcard::to_stdvec(&(rooms.save(now), peers)).expect("plain data");
-    assert_eq!((FORMAT, crc32fast::hash(&bytes)), (2, 3_836_872_613));
+    assert_eq!((FORMAT, crc32fast::hash(&bytes)), (3, 3_836_872_613));
 }
 
 #[test]

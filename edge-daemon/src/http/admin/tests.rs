@@ -104,6 +104,55 @@ async fn participants_are_kicked_and_muted_and_rooms_closed() {
 }
 
 #[tokio::test]
+async fn targets_are_shown_added_and_taken_away() {
+    let (mut fake, router) = local();
+    let (status, targets) = get(&router, "/api/v1/rooms/show/targets").await;
+    assert_eq!((status, &targets[0]["id"]), (StatusCode::OK, &Value::from(3)));
+    assert_eq!(targets[0]["options"]["when_full"], "drop");
+    let post = || Request::post("/api/v1/rooms/show/targets").header("content-type", "application/json");
+    let added = ask(
+        &router,
+        post(),
+        r#"{"url": "rtmps://cdn/live/key", "retries": 7}"#,
+    )
+    .await;
+    assert_eq!(added.status, StatusCode::CREATED);
+    assert!(
+        added.body.contains("\"id\":4") && !added.body.contains("key"),
+        "{}",
+        added.body
+    );
+    let told = fake.next().await;
+    assert!(
+        told.starts_with("add target show rtmps://cdn/live/key") && told.contains("retries: Some(7)"),
+        "{told}"
+    );
+    for wrong in [
+        r#"{"retries": 7}"#,
+        r#"{"url": "rtmp://a/b/c", "tags": "flash"}"#,
+        r#"{"url": "u", "x": 1}"#,
+    ] {
+        let refused = ask(&router, post(), wrong).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+    }
+    let delete = |id: &str| Request::delete(format!("/api/v1/rooms/show/targets/{id}"));
+    let gone = ask(&router, delete("3"), Body::empty()).await;
+    assert_eq!(
+        (gone.status, fake.next().await),
+        (StatusCode::NO_CONTENT, "remove target show 3".into())
+    );
+    let unknown = ask(&router, delete("9"), Body::empty()).await;
+    assert_eq!(
+        (unknown.status, unknown.error()),
+        (StatusCode::NOT_FOUND, "target_not_found".into())
+    );
+    assert_eq!(
+        ask(&router, delete("x"), Body::empty()).await.status,
+        StatusCode::BAD_REQUEST
+    );
+}
+
+#[tokio::test]
 async fn a_wrong_body_says_what_is_wrong() {
     let (_fake, router) = local();
     let put = || Request::put("/api/v1/rooms/show/participants/alice/mute");
@@ -134,6 +183,8 @@ async fn strangers_are_kept_out_unless_the_api_is_open() {
         (Method::GET, "/api/v1/rooms"),
         (Method::DELETE, "/api/v1/rooms/show"),
         (Method::DELETE, "/api/v1/rooms/show/participants/alice"),
+        (Method::GET, "/api/v1/rooms/show/targets"),
+        (Method::DELETE, "/api/v1/rooms/show/targets/3"),
         (Method::GET, "/api/v1/stats"),
         (Method::GET, "/close?room=show"),
     ];
@@ -191,6 +242,8 @@ async fn the_document_describes_every_route_and_every_type_it_names() {
         "/api/v1/rooms/{room}/mixer",
         "/api/v1/rooms/{room}/participants/{user}",
         "/api/v1/rooms/{room}/participants/{user}/mute",
+        "/api/v1/rooms/{room}/targets",
+        "/api/v1/rooms/{room}/targets/{target}",
         "/api/v1/stats",
     ];
     assert_eq!(names, expected);

@@ -39,6 +39,15 @@ pub fn access_unit(annexb: &[u8]) -> AccessUnit {
     }
 }
 
+/// The access unit `avcc` with one more NAL unit in front, as an SEI has to stand (ISO/IEC 14496-10 §7.4.1.2.3).
+#[must_use]
+pub fn with_nal_before(nal: &[u8], avcc: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(4 + nal.len() + avcc.len());
+    put_nal(nal, &mut out);
+    out.put_slice(avcc);
+    out.freeze()
+}
+
 /// The NAL units of a byte stream, without start codes and trailing zeros. None is empty.
 pub fn nal_units(annexb: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = after_start_code(annexb);
@@ -74,7 +83,7 @@ fn after_start_code(bytes: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{access_unit, nal_units};
+    use super::{access_unit, nal_units, with_nal_before};
 
     const STREAM: &[u8] =
         b"\0\0\0\x01\x09\xf0\0\0\0\x01\x67\x42\xc0\x1e\0\0\x01\x68\xce\0\0\x01\x65abc\0\0\0\x01\x65de\0\0";
@@ -103,6 +112,14 @@ mod tests {
         assert_eq!(
             (&config.sps[..], &config.pps[..]),
             (b"\x67\x42\xc0\x1e" as &[u8], b"\x68\xce" as &[u8])
+        );
+    }
+
+    #[test]
+    fn one_more_nal_stands_in_front_with_its_length() {
+        assert_eq!(
+            with_nal_before(b"\x06abc", b"\0\0\0\x02\x65x")[..],
+            *b"\0\0\0\x04\x06abc\0\0\0\x02\x65x"
         );
     }
 

@@ -3,9 +3,11 @@
 use super::{Tag, TagKind};
 use crate::amf0::{self, Value};
 
-/// What a stream says about itself. Players use size and rates; the codecs are always AVC and AAC.
+/// What a stream says about itself. The codecs are AVC and AAC; [`Tag::enhanced`] names them by FourCC.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metadata {
+    /// What it is called.
+    pub title: String,
     /// Pixels.
     pub width: u32,
     /// Pixels.
@@ -14,14 +16,23 @@ pub struct Metadata {
     pub frame_rate: f64,
     /// Bits per second.
     pub video_bitrate: u32,
+    /// Between two key frames, at the most.
+    pub key_frame_seconds: u32,
+    /// Its sound, if it has any.
+    pub audio: Option<AudioMetadata>,
+    /// Who made it.
+    pub encoder: String,
+}
+
+/// What a stream says about its sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AudioMetadata {
     /// Bits per second.
-    pub audio_bitrate: u32,
+    pub bitrate: u32,
     /// Hertz.
     pub sample_rate: u32,
     /// 1 or 2.
     pub channels: u8,
-    /// Who made it.
-    pub encoder: String,
 }
 
 impl Metadata {
@@ -29,27 +40,22 @@ impl Metadata {
     #[must_use]
     pub fn tag(&self, timestamp_ms: u32) -> Tag {
         let number = |value: u32| Value::Number(f64::from(value));
-        // E.5 gives the rates in kilobits per second; codec 7 is AVC (E.4.3.1), sound format 10 AAC (E.4.2.1).
-        let properties = [
+        // E.5 gives the rates in kilobits per second; codec 7 is AVC (E.4.3.1). A live stream has neither length nor size.
+        let mut properties = vec![
             ("duration", number(0)),
+            ("fileSize", number(0)),
+            ("title", Value::string(&self.title)),
+            ("hasVideo", Value::Boolean(true)),
+            ("hasAudio", Value::Boolean(self.audio.is_some())),
             ("width", number(self.width)),
             ("height", number(self.height)),
             ("framerate", Value::Number(self.frame_rate)),
             ("videocodecid", number(7)),
-            (
-                "videodatarate",
-                Value::Number(f64::from(self.video_bitrate) / 1000.0),
-            ),
-            ("audiocodecid", number(10)),
-            (
-                "audiodatarate",
-                Value::Number(f64::from(self.audio_bitrate) / 1000.0),
-            ),
-            ("audiosamplerate", number(self.sample_rate)),
-            ("audiosamplesize", number(16)),
-            ("stereo", Value::Boolean(self.channels == 2)),
-            ("encoder", Value::string(&self.encoder)),
+            ("videodatarate", kilobits(self.video_bitrate)),
+            ("videokeyframe_frequency", number(self.key_frame_seconds)),
         ];
+        properties.extend(self.audio.iter().flat_map(AudioMetadata::properties));
+        properties.push(("encoder", Value::string(&self.encoder)));
         let properties = properties
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value))
@@ -63,9 +69,27 @@ impl Metadata {
     }
 }
 
+impl AudioMetadata {
+    /// Sound format 10 is AAC (E.4.2.1).
+    fn properties(&self) -> [(&'static str, Value); 6] {
+        [
+            ("audiocodecid", Value::Number(10.0)),
+            ("audiodatarate", kilobits(self.bitrate)),
+            ("audiosamplerate", Value::Number(f64::from(self.sample_rate))),
+            ("audiosamplesize", Value::Number(16.0)),
+            ("audiochannels", Value::Number(f64::from(self.channels))),
+            ("stereo", Value::Boolean(self.channels == 2)),
+        ]
+    }
+}
+
+fn kilobits(bits: u32) -> Value {
+    Value::Number(f64::from(bits) / 1000.0)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Metadata;
+    use super::{AudioMetadata, Metadata};
     use crate::amf0::{self, Value};
 
     #[test]
@@ -75,9 +99,13 @@ mod tests {
             height: 720,
             frame_rate: 30.0,
             video_bitrate: 2_500_000,
-            audio_bitrate: 128_000,
-            sample_rate: 48_000,
-            channels: 2,
+            title: "show".to_owned(),
+            key_frame_seconds: 2,
+            audio: Some(AudioMetadata {
+                bitrate: 128_000,
+                sample_rate: 48_000,
+                channels: 2,
+            }),
             encoder: "lianmai".to_owned(),
         };
         let values = amf0::decode(&metadata.tag(0).body).expect("ours");
@@ -85,5 +113,16 @@ mod tests {
         assert_eq!(values[1].get("width"), Some(&Value::Number(1280.0)));
         assert_eq!(values[1].get("videodatarate"), Some(&Value::Number(2500.0)));
         assert_eq!(values[1].get("stereo"), Some(&Value::Boolean(true)));
+        let silent = Metadata {
+            audio: None,
+            ..metadata
+        };
+        let values = amf0::decode(&silent.tag(0).body).expect("ours");
+        assert_eq!(values[1].get("hasAudio"), Some(&Value::Boolean(false)));
+        assert_eq!(
+            values[1].get("audiocodecid"),
+            None,
+            "what is not there is not described"
+        );
     }
 }

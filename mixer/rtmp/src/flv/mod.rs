@@ -1,14 +1,20 @@
-//! FLV tags (Adobe Flash Video File Format 10.1, annex E).
+//! FLV tags (Adobe Flash Video File Format 10.1, annex E), and the codecs that Enhanced RTMP added to them.
 
 mod aac;
 pub mod annexb;
 mod avc;
+mod enhanced;
 mod metadata;
+mod packet;
 mod reader;
+pub mod sei;
 
 pub use aac::{AudioConfig, UnsupportedAudio};
 pub use avc::{AvcConfig, AvcConfigError};
-pub use metadata::Metadata;
+pub(crate) use enhanced::OFFERED;
+pub use enhanced::TagFormat;
+pub use metadata::{AudioMetadata, Metadata};
+pub use packet::{CodecName, Packet, PacketKind};
 pub use reader::{FlvError, FlvReader};
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -72,28 +78,16 @@ impl Tag {
         }
     }
 
-    /// Whether this is an AVC or AAC sequence header: what a decoder needs before the first frame.
+    /// Whether this is a sequence header: what a decoder needs before the first frame.
     #[must_use]
     pub fn is_sequence_header(&self) -> bool {
-        match self.kind {
-            // E.4.3.1: codec 7 is AVC; E.4.2.1: format 10 is AAC. Both have their packet type in the second byte.
-            TagKind::Video => matches!(self.body[..], [first, 0, ..] if first & 0x0f == 7),
-            TagKind::Audio => matches!(self.body[..], [first, 0, ..] if first >> 4 == 10),
-            TagKind::Script => false,
-        }
+        Packet::of(self).is_some_and(|packet| packet.kind == PacketKind::SequenceStart)
     }
 
     /// Whether a decoder can start with this video frame.
     #[must_use]
     pub fn is_key_frame(&self) -> bool {
-        // E.4.3.1: frame type 1 is a key frame. E.4.3.2: of the AVC packets only type 1 is a picture; the end of
-        // a sequence (type 2) is marked as key too.
-        self.kind == TagKind::Video
-            && match self.body[..] {
-                [first, packet, ..] if first & 0x0f == 7 => first >> 4 == 1 && packet == 1,
-                [first, ..] => first >> 4 == 1,
-                [] => false,
-            }
+        Packet::of(self).is_some_and(|packet| packet.key)
     }
 
     /// Whether this is a picture or sound rather than a header or a script.

@@ -3,7 +3,9 @@
 use super::shared::{Session, Shared, Work};
 use super::{PublishError, PublisherConfig, PublisherEvent, PublisherState};
 use crate::client::{Client, ClientEvent};
+use crate::flv::TagFormat;
 use crate::timestamps::Rebase;
+use crate::tls::TlsStream;
 use socket2::{SockRef, TcpKeepalive};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
@@ -26,10 +28,17 @@ pub(super) enum Ending {
     },
 }
 
+/// What lies between RTMP and the socket.
+enum Wire {
+    Plain,
+    Tls(Box<TlsStream>),
+}
+
 pub(super) struct Connection<'a> {
     config: &'a PublisherConfig,
     shared: &'a Arc<Shared>,
     stream: TcpStream,
+    wire: Wire,
     client: Client,
     rebase: Rebase,
     opened: Instant,
@@ -39,6 +48,7 @@ pub(super) struct Connection<'a> {
 impl<'a> Connection<'a> {
     /// Connects and starts the reader. It ends when the socket is shut down, which [`Shared::detach`] does.
     pub(super) fn open(config: &'a PublisherConfig, shared: &'a Arc<Shared>) -> Result<Self, PublishError> {
+        let wire = Wire::to(config)?;
         let stream = connect(config)?;
         let handles = (stream.try_clone(), stream.try_clone());
         let (Ok(mut reading), Ok(closing)) = handles else {
@@ -50,12 +60,13 @@ impl<'a> Connection<'a> {
         reader
             .spawn(move || read_all(&mut reading, &inbox, session))
             .map_err(|error| PublishError::Read(error.to_string()))?;
-        let client = Client::publish(&config.target);
+        let client = Client::publish(&config.target).offering(config.tags);
         let rebase = Rebase::starting_at(0);
         Ok(Self {
             config,
             shared,
             stream,
+            wire,
             client,
             rebase,
             opened: Instant::now(),
@@ -68,7 +79,12 @@ impl<'a> Connection<'a> {
         match self.drive(on_event) {
             Ok(flushed) => Ending::Stopped { flushed },
             Err(reason) => Ending::Failed {
-                reason,
+                // The socket of one that is given up is shut under whatever the worker is doing with it.
+                reason: if self.shared.is_given_up() {
+                    PublishError::Behind
+                } else {
+                    reason
+                },
                 published: self.accepted.map(|since| since.elapsed()),
             },
         }
@@ -93,7 +109,7 @@ impl<'a> Connection<'a> {
     }
 
     fn step(&mut self, work: Work, on_event: &mut dyn FnMut(PublisherEvent)) -> Result<(), PublishError> {
-        self.client.handle_input(&work.input)?;
+        self.take_input(&work.input)?;
         while let Some(event) = self.client.poll_event() {
             match event {
                 ClientEvent::Accepted => self.accepted(on_event),
@@ -110,6 +126,18 @@ impl<'a> Connection<'a> {
         work.ended.map_or(Ok(()), Err)
     }
 
+    fn take_input(&mut self, input: &[u8]) -> Result<(), PublishError> {
+        let mut plain = Vec::new();
+        let opened = self.wire.open(input, &mut plain);
+        if opened.is_err() {
+            // The peer is told why, if it still listens.
+            let _ = self.flush();
+        }
+        // What came before the mistake may say why it was made.
+        self.client.handle_input(&plain)?;
+        opened
+    }
+
     fn accepted(&mut self, on_event: &mut dyn FnMut(PublisherEvent)) {
         self.accepted = Some(Instant::now());
         self.shared.go_live();
@@ -119,7 +147,11 @@ impl<'a> Connection<'a> {
 
     fn send(&mut self, work: &Work) -> Result<(), PublishError> {
         for tag in &work.tags {
-            self.client.send(&self.rebase.apply(tag))?;
+            let tag = self.rebase.apply(tag);
+            match self.config.tags {
+                TagFormat::Legacy => self.client.send(&tag)?,
+                TagFormat::Enhanced => self.client.send(&tag.enhanced())?,
+            }
         }
         self.flush()?;
         let sent = u64::try_from(work.tags.len()).unwrap_or_default();
@@ -129,12 +161,24 @@ impl<'a> Connection<'a> {
 
     fn flush(&mut self) -> Result<(), PublishError> {
         while let Some(bytes) = self.client.poll_output() {
-            self.stream
-                .write_all(&bytes)
-                .map_err(|error| write_error(&error, self.config.write_timeout))?;
-            let sent = u64::try_from(bytes.len()).unwrap_or_default();
-            self.shared.count(|stats| stats.sent_bytes += sent);
+            match &mut self.wire {
+                Wire::Plain => self.write(&bytes)?,
+                Wire::Tls(tls) => tls.seal(&bytes)?,
+            }
         }
+        let Wire::Tls(tls) = &mut self.wire else {
+            return Ok(());
+        };
+        let sealed = tls.poll_output()?;
+        self.write(&sealed)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), PublishError> {
+        self.stream
+            .write_all(bytes)
+            .map_err(|error| write_error(&error, self.config.write_timeout))?;
+        let sent = u64::try_from(bytes.len()).unwrap_or_default();
+        self.shared.count(|stats| stats.sent_bytes += sent);
         Ok(())
     }
 
@@ -150,12 +194,34 @@ impl<'a> Connection<'a> {
             work = self.shared.work(Some(Instant::now()));
         }
         self.client.close();
-        let flushed = self.flush().is_ok() && self.stream.shutdown(Shutdown::Write).is_ok();
+        let said = self.flush().is_ok();
+        if let Wire::Tls(tls) = &mut self.wire {
+            tls.close();
+        }
+        let flushed = said && self.flush().is_ok() && self.stream.shutdown(Shutdown::Write).is_ok();
         // Closing with unread input makes the kernel reset the connection and throw away what the peer has not read
         // yet: read until the peer closes too.
         self.shared
             .await_end(deadline.min(Instant::now() + Duration::from_secs(1)));
         flushed
+    }
+}
+
+impl Wire {
+    fn to(config: &PublisherConfig) -> Result<Self, PublishError> {
+        if config.target.tls {
+            let tls = config.trust.connect(&config.target)?;
+            return Ok(Self::Tls(Box::new(tls)));
+        }
+        Ok(Self::Plain)
+    }
+
+    fn open(&mut self, input: &[u8], plain: &mut Vec<u8>) -> Result<(), PublishError> {
+        match self {
+            Self::Plain => plain.extend_from_slice(input),
+            Self::Tls(tls) => tls.open(input, plain)?,
+        }
+        Ok(())
     }
 }
 

@@ -8,8 +8,9 @@ mod worker;
 pub use backoff::Backoff;
 
 use crate::client::ClientError;
-use crate::flv::Tag;
+use crate::flv::{Tag, TagFormat};
 use crate::queue::QueueLimits;
+use crate::tls::{TlsError, Trust};
 use crate::url::RtmpUrl;
 use shared::Shared;
 use std::io;
@@ -22,14 +23,35 @@ use std::time::{Duration, Instant};
 pub struct PublisherConfig {
     /// Where to.
     pub target: RtmpUrl,
+    /// Who may sign the peer's certificate, if the target has TLS.
+    pub trust: Arc<Trust>,
+    /// How codecs are named to the peer.
+    pub tags: TagFormat,
     /// What may wait while the peer is slow.
     pub queue: QueueLimits,
+    /// What is done when more would have to wait.
+    pub when_full: WhenFull,
     /// For TCP, and again for everything up to the peer's consent.
     pub connect_timeout: Duration,
     /// How long one write may make no progress.
     pub write_timeout: Duration,
     /// Between attempts: 0.2 s to 10 s unless changed.
     pub backoff: Backoff,
+    /// Failures in a row after which there is no further attempt; for ever if `None`.
+    pub retries: Option<u32>,
+    /// How long a peer is left alone, at the least, after a stream that it had accepted ended: some hold the name for a
+    /// while, and refuse it meanwhile.
+    pub restart_delay: Duration,
+}
+
+/// What is done when a peer is so slow that its queue is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenFull {
+    /// Whole groups of pictures are left out, oldest first.
+    #[default]
+    DropFrames,
+    /// The connection is closed and made anew: the stream begins again at its newest picture.
+    Reconnect,
 }
 
 /// What a target does; the same states as in the control protocol.
@@ -45,6 +67,11 @@ pub enum PublisherState {
         reason: PublishError,
         /// When the next attempt comes.
         after: Duration,
+    },
+    /// It failed too often: there is no further attempt.
+    GaveUp {
+        /// Why the last one failed.
+        reason: PublishError,
     },
 }
 
@@ -88,6 +115,12 @@ pub enum PublishError {
     /// Writing failed or made no progress.
     #[error("writing to the peer: {0}")]
     Write(String),
+    /// There is no TLS with the peer.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The peer was so slow that the queue was full, and [`WhenFull::Reconnect`] was asked for.
+    #[error("the peer is too slow: its queue is full")]
+    Behind,
     /// The peer refused, or does not speak RTMP.
     #[error(transparent)]
     Protocol(#[from] ClientError),
@@ -125,10 +158,15 @@ impl PublisherConfig {
     pub fn new(target: RtmpUrl) -> Self {
         Self {
             target,
+            trust: Arc::default(),
+            tags: TagFormat::default(),
             queue: QueueLimits::default(),
+            when_full: WhenFull::default(),
             connect_timeout: Duration::from_secs(5),
             write_timeout: Duration::from_secs(5),
             backoff: Backoff::default(),
+            retries: None,
+            restart_delay: Duration::ZERO,
         }
     }
 }
@@ -142,7 +180,7 @@ impl Publisher {
         config: PublisherConfig,
         on_event: impl FnMut(PublisherEvent) + Send + 'static,
     ) -> io::Result<Self> {
-        let shared = Arc::new(Shared::new(config.queue));
+        let shared = Arc::new(Shared::new(config.queue, config.when_full));
         let worker = worker::Worker::new(config, Arc::clone(&shared), Box::new(on_event));
         let thread = std::thread::Builder::new()
             .name("rtmp-publisher".to_owned())

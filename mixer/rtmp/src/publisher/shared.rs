@@ -1,6 +1,6 @@
 //! What the owner, the worker and the reader of one publisher share.
 
-use super::{PublishError, PublisherStats};
+use super::{PublishError, PublisherStats, WhenFull};
 use crate::flv::Tag;
 use crate::headers::StreamHeaders;
 use crate::queue::{QueueLimits, TagQueue};
@@ -24,6 +24,9 @@ pub(super) struct Shared {
 #[derive(Debug)]
 struct State {
     queue: TagQueue,
+    when_full: WhenFull,
+    /// The connection is closed because the queue was full.
+    given_up: bool,
     headers: StreamHeaders,
     session: Session,
     live: bool,
@@ -61,9 +64,11 @@ pub(super) struct Work {
 }
 
 impl Shared {
-    pub(super) fn new(limits: QueueLimits) -> Self {
+    pub(super) fn new(limits: QueueLimits, when_full: WhenFull) -> Self {
         let state = State {
             queue: TagQueue::new(limits),
+            when_full,
+            given_up: false,
             headers: StreamHeaders::default(),
             session: Session::default(),
             live: false,
@@ -96,7 +101,11 @@ impl Shared {
             state.stats.unsent_frames += u64::from(tag.is_frame());
             return;
         }
+        let overflows = state.queue.stats().overflows;
         state.key_frame_wanted |= state.queue.push(tag);
+        if state.when_full == WhenFull::Reconnect && state.queue.stats().overflows > overflows {
+            state.give_up();
+        }
         drop(state);
         self.changed.notify_all();
     }
@@ -144,6 +153,7 @@ impl Shared {
         state.session.0 += 1;
         state.inbox.clear();
         state.ended = None;
+        state.given_up = false;
         state.socket = Some(socket);
         state.session
     }
@@ -247,6 +257,11 @@ impl Shared {
         }
     }
 
+    /// Whether the connection was closed because the queue was full.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.lock().given_up
+    }
+
     pub(super) fn count(&self, change: impl FnOnce(&mut PublisherStats)) {
         change(&mut self.lock().stats);
     }
@@ -286,6 +301,16 @@ impl Shared {
 }
 
 impl State {
+    /// Ends the connection; the worker may sit in a write that the peer does not take.
+    fn give_up(&mut self) {
+        self.live = false;
+        self.given_up = true;
+        self.ended = Some(PublishError::Behind);
+        if let Some(socket) = &self.socket {
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+
     fn is_current(&self, session: Session) -> bool {
         self.session == session && self.socket.is_some()
     }

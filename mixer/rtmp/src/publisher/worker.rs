@@ -22,7 +22,7 @@ impl Worker {
         on_event: Box<dyn FnMut(PublisherEvent) + Send>,
     ) -> Self {
         // The standard library's hash keys are the nearest source of randomness; jitter needs no better one.
-        let attempts = Attempts::new(config.backoff, RandomState::new().hash_one(()));
+        let attempts = Attempts::new(config.backoff, config.retries, RandomState::new().hash_one(()));
         Self {
             config,
             shared,
@@ -58,10 +58,17 @@ impl Worker {
         ending
     }
 
-    /// `true` when it was asked to stop meanwhile.
+    /// `true` when it was asked to stop meanwhile, or when there is no further attempt.
     fn wait_after(&mut self, reason: PublishError, published: Option<Duration>) -> bool {
-        let after = self.attempts.failed(published);
         self.shared.count(|stats| stats.failures += 1);
+        let Some(mut after) = self.attempts.failed(published) else {
+            tracing::error!(target = %self.config.target, %reason, "not publishing any more");
+            (self.on_event)(PublisherEvent::State(PublisherState::GaveUp { reason }));
+            return true;
+        };
+        if published.is_some() {
+            after = after.max(self.config.restart_delay);
+        }
         tracing::warn!(target = %self.config.target, %reason, ?after, "not publishing; trying again");
         (self.on_event)(PublisherEvent::State(PublisherState::Retrying { reason, after }));
         self.shared.pause(Instant::now() + after)

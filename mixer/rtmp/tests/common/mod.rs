@@ -1,6 +1,9 @@
 //! Real material and real peers.
 #![expect(dead_code, reason = "every test binary uses another part of this")]
 
+pub(crate) mod nginx;
+pub(crate) mod pump;
+
 use lianmai_rtmp::flv::FlvReader;
 use lianmai_rtmp::{Server, ServerEvent, StreamPath, Tag};
 use std::io::{Read, Write};
