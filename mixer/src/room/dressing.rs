@@ -115,7 +115,7 @@ impl Dressing {
         }
     }
 
-    /// A host's label: at the bottom left of its place, inside of its border.
+    /// A host's label: at the bottom left of its place, inside of its border; at the top left if others lie below there.
     pub(super) fn label(&self, host: HostId, place: &Place) -> Option<Placed<'_>> {
         let label = self.labels.get(&host)?;
         let sprite = label.sprite.as_ref()?;
@@ -125,7 +125,11 @@ impl Dressing {
             sprite,
             id: label.number,
             x: x + margin,
-            y: (y + height).saturating_sub(sprite.size().height + margin),
+            y: if place.covered {
+                y + margin
+            } else {
+                (y + height).saturating_sub(sprite.size().height + margin)
+            },
         })
     }
 

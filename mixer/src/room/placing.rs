@@ -18,6 +18,8 @@ pub(super) struct Place {
     pub(super) look: Look,
     /// As the layout has it; places are ordered by it.
     pub(super) z: i32,
+    /// Others lie over its lower part: its label is at the top.
+    pub(super) covered: bool,
 }
 
 /// The places of the hosts with these names, from the lowest to the highest.
@@ -44,17 +46,25 @@ pub(super) fn places(scene: &Scene, canvas: Size, names: &[&str]) -> Vec<Place> 
         .into_iter()
         .zip(order)
         .enumerate()
-        .map(|(index, (rect, host))| Place {
-            host,
-            rect,
-            fit: scene.fit.map_or(fit, fit_of),
-            look: look(scene, None),
-            z: i32::from(index > 0 && covers(&scene.layout)),
+        .map(|(index, (rect, host))| {
+            let is_below = index == 0 && covers(&scene.layout);
+            let look = look(scene, None);
+            Place {
+                host,
+                rect,
+                fit: scene.fit.map_or(fit, fit_of),
+                look: Look {
+                    radius: if is_below { 0 } else { look.radius },
+                    ..look
+                },
+                z: i32::from(index > 0 && covers(&scene.layout)),
+                covered: is_below,
+            }
         })
         .collect()
 }
 
-/// Whether the first host's picture lies below the others.
+/// Whether the first host's picture lies below the others, on all of the canvas: then its corners are not round.
 const fn covers(layout: &Layout) -> bool {
     match layout {
         Layout::Host { .. } | Layout::PictureInPicture { .. } => true,
@@ -233,6 +243,7 @@ fn custom(scene: &Scene, regions: &[Region], names: &[&str]) -> Vec<Place> {
                 fit: region.fit.or(scene.fit).map_or(Fit::Cover, fit_of),
                 look: look(scene, Some(region)),
                 z,
+                covered: false,
             })
         })
         .collect();
@@ -295,6 +306,7 @@ mod tests {
                 .all(|place| place.rect.y + 180 == 720 - 16 && place.z > 0)
         );
         assert!(places[1].rect.x + 320 < places[2].rect.x);
+        assert_eq!([places[0].covered, places[1].covered], [true, false]);
     }
 
     #[test]

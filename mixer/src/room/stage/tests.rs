@@ -255,3 +255,4 @@ fn without_a_font_everything_else_is_shown() {
     assert_eq!(brightest(stage.compose(at(0)), 0..180, 0..320), Some(60));
 }
 
+mod golden;
