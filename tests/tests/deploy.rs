@@ -108,10 +108,14 @@ fn the_sample_configuration_is_accepted_with_every_line_in_force() -> Result<()>
     let dir = tempfile::tempdir()?;
     let file = dir.path().join("edge.toml");
     let record = dir.path().join("record");
+    let authority = rcgen::generate_simple_self_signed(["cdn.example.com".to_owned()])?;
+    std::fs::write(dir.path().join("ca.pem"), authority.cert.pem())?;
+    std::fs::write(dir.path().join("webhook-secret"), "sixteen characters")?;
     let text = lines
         .collect::<Vec<_>>()
         .join("\n")
-        .replace("/var/lib/lianmai", &record.to_string_lossy());
+        .replace("/var/lib/lianmai", &record.to_string_lossy())
+        .replace("/etc/lianmai", &dir.path().to_string_lossy());
     ensure!(
         text.matches(" = ").count() >= 14,
         "the sample shows every key:\n{text}"

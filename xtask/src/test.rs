@@ -78,6 +78,11 @@ const PARTS: &[Part] = &[
         run: || system("rtmp"),
     },
     Part {
+        name: "publishing",
+        about: "targets that come and go, a dead mixer, a slate, webhooks",
+        run: || system("publishing"),
+    },
+    Part {
         name: "room",
         about: "four real browsers in one room",
         run: || system("room"),
