@@ -4,6 +4,7 @@ pub(crate) use lianmai_room::Patched;
 
 use crate::edge::TargetError;
 use crate::view::{RoomView, StatsView, TargetView};
+use lianmai_mixer_control::scene::Scene;
 use lianmai_mixer_control::{TargetId, TargetOptions, TargetUrl};
 use lianmai_room::{ConnectionId, ResourceError, ResourceId, RoomError};
 use tokio::sync::{mpsc, oneshot};
@@ -103,6 +104,15 @@ pub(crate) enum Request {
     },
     CloseRoom {
         room: String,
+        reply: Reply<()>,
+    },
+    Layout {
+        room: String,
+        reply: Reply<Box<Scene>>,
+    },
+    SetLayout {
+        room: String,
+        scene: Box<Scene>,
         reply: Reply<()>,
     },
     Mute {
@@ -244,6 +254,16 @@ impl EdgeHandle {
             reply,
         })
         .await
+    }
+
+    /// What a room looks like in the mix.
+    pub(crate) async fn layout(&self, room: String) -> Result<Box<Scene>, EdgeError> {
+        self.ask(|reply| Request::Layout { room, reply }).await
+    }
+
+    /// What a room is to look like in the mix.
+    pub(crate) async fn set_layout(&self, room: String, scene: Box<Scene>) -> Result<(), EdgeError> {
+        self.ask(|reply| Request::SetLayout { room, scene, reply }).await
     }
 
     /// Where a room's mix is published to.

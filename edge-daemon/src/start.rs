@@ -223,6 +223,9 @@ fn mixes(config: &Config, metrics: &edge::Metrics, registry: &mut Registry) -> R
         idle: config.idle_slate,
         record: config.record.clone(),
         canvas: config.canvas.0,
+        scene: config.scene.clone(),
+        images: config.images.clone(),
+        font: config.font.clone(),
         video_bitrate: config.mix_video_bitrate,
         audio_bitrate: config.mix_audio_bitrate,
     })

@@ -7,6 +7,7 @@
 //!
 //! All queues are bounded. Who finds one full drops and counts; nobody waits.
 
+use crate::art::{Loader, Sources};
 use crate::clock;
 use crate::daemon::Daemon;
 use crate::ingest::Ingest;
@@ -98,6 +99,7 @@ struct Engine {
     ingest: Ingest,
     feeds: Feeds,
     commands: Sender<Command>,
+    scenes: Loader,
     decoding: JoinHandle<()>,
     mixing: JoinHandle<Result<(), MixingError>>,
     room_delay: Span,
@@ -122,6 +124,7 @@ impl Engine {
             Decoded::KeyFrameNeeded(host) => asking.say(FromMixer::KeyFrameNeeded { host }),
         };
         let decoding = spawn("decoding", move || Worker::default().run(&tasks, say))?;
+        let scenes = scenes(settings, commands.clone())?;
         let mixing = spawn("mixing", move || mixing.run())?;
         let (ingest, room_delay) = (Ingest::default(), Span::ZERO);
         Ok(Self {
@@ -129,6 +132,7 @@ impl Engine {
             ingest,
             feeds,
             commands,
+            scenes,
             decoding,
             mixing,
             room_delay,
@@ -206,6 +210,8 @@ impl Engine {
                 Command::Remove(host)
             }
             ToMixer::Mute { host, audio } => Command::Mute(host, audio),
+            ToMixer::Speaking { host, speaking } => Command::Speaking(host, speaking),
+            ToMixer::Scene(scene) => return self.scenes.load(scene),
             ToMixer::AddTarget { id, url, options } => Command::AddTarget(id, url, options),
             ToMixer::RemoveTarget { id } => Command::RemoveTarget(id),
             ToMixer::Configure(_) => {
@@ -253,6 +259,20 @@ impl Engine {
             ));
         }
     }
+}
+
+/// What reads scenes and hands them to the mix.
+fn scenes(settings: &Settings, commands: Sender<Command>) -> std::io::Result<Loader> {
+    let sources = Sources {
+        images: settings.images.clone(),
+        font: settings.font.clone(),
+    };
+    Loader::spawn(sources, move |prepared| {
+        // As for every command: if 256 wait, the mix hangs.
+        if commands.try_send(Command::Scene(Box::new(prepared))).is_err() {
+            tracing::error!("the mix does not take commands: a scene is lost");
+        }
+    })
 }
 
 fn spawn<T: Send + 'static>(

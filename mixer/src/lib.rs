@@ -2,11 +2,12 @@
 //!
 //! The daemon starts one process a room and owns the room's policy; the mixer has no privileges and no keys, and may
 //! crash. In the order in which a packet meets them: `link`, `ingest`, `video` and `audio`, `room`,
-//! `encode`, `output`. `engine` holds the threads together.
+//! `encode`, `output`; `art` reads images and writes letters. `engine` holds the threads together.
 //!
 //! Architecture invariants: output ticks come from the monotonic clock alone; nothing waits for the daemon, a target
 //! or a disk; `ingest` and `room` read no clock and do no I/O.
 
+mod art;
 mod audio;
 pub mod clock;
 mod daemon;

@@ -1,5 +1,6 @@
 //! The mixing thread: takes what was decoded, ticks, and hands out tags.
 
+use crate::art::Prepared;
 use crate::audio::Pcm;
 use crate::clock;
 use crate::daemon::Daemon;
@@ -31,6 +32,10 @@ pub(crate) enum Command {
     Remove(HostId),
     /// A host is muted or unmuted.
     Mute(HostId, bool),
+    /// A host speaks, or no longer.
+    Speaking(HostId, bool),
+    /// The picture is to look like this.
+    Scene(Box<Prepared>),
     /// Publish there too.
     AddTarget(TargetId, TargetUrl, TargetOptions),
     /// Publish there no longer.
@@ -208,6 +213,12 @@ impl Mixing {
                 self.stats.remove(host);
             }
             Command::Mute(host, muted) => self.mix.mute(host, muted),
+            Command::Speaking(host, speaking) => self.mix.speaking(host, speaking),
+            Command::Scene(prepared) => {
+                if let Err(error) = self.mix.set_scene(*prepared) {
+                    tracing::error!(%error, "the scene stays as it was");
+                }
+            }
             Command::AddTarget(id, url, options) => {
                 self.outlets.targets.add(id, &url, options);
                 self.mix.want_key_frame();

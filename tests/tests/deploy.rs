@@ -111,6 +111,7 @@ fn the_sample_configuration_is_accepted_with_every_line_in_force() -> Result<()>
     let authority = rcgen::generate_simple_self_signed(["cdn.example.com".to_owned()])?;
     std::fs::write(dir.path().join("ca.pem"), authority.cert.pem())?;
     std::fs::write(dir.path().join("webhook-secret"), "sixteen characters")?;
+    std::fs::create_dir(dir.path().join("images"))?;
     let text = lines
         .collect::<Vec<_>>()
         .join("\n")

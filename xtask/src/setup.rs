@@ -36,6 +36,11 @@ const PACKAGES: &[(&str, &str, Purpose)] = &[
         "OpenH264's assembly, without which it is three times slower",
         Purpose::Up,
     ),
+    (
+        "fonts-wqy-microhei",
+        "names and texts in the mix, Latin and Chinese, Japanese, Korean",
+        Purpose::Up,
+    ),
     ("chromium", "the real browser of the tests", Purpose::Test),
     ("chromium-driver", "driving that browser", Purpose::Test),
     (

@@ -83,6 +83,11 @@ const PARTS: &[Part] = &[
         run: || system("publishing"),
     },
     Part {
+        name: "layout",
+        about: "a layout that changes while it is watched, and outlives the mixer",
+        run: || system("layout"),
+    },
+    Part {
         name: "room",
         about: "four real browsers in one room",
         run: || system("room"),

@@ -138,6 +138,8 @@ fn settings(task: &Task) -> Settings {
         audio_bitrate: 128_000,
         gop_seconds: 2,
         record: None,
+        images: None,
+        font: None,
         rtmps_ca: None,
         sei: SeiKind::Off,
     }

@@ -1,7 +1,9 @@
 //! Why a request was refused, with the number that kurento-room clients know.
 
+use crate::kurento::rpc::INVALID_PARAMS;
 use crate::names::{NameError, RoomName, UserName};
 use crate::negotiator::MediaError;
+use lianmai_mixer_control::scene::SceneError;
 
 /// Why the rooms refused a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -82,6 +84,9 @@ pub enum RoomError {
         /// Where.
         room: RoomName,
     },
+    /// It cannot look like this.
+    #[error("The layout is refused: {0}")]
+    Scene(#[from] SceneError),
     /// There is no such room.
     #[error("Room '{room}' not found")]
     RoomNotFound {
@@ -140,6 +145,7 @@ impl RoomError {
     #[must_use]
     pub const fn code(&self) -> i32 {
         match self {
+            Self::Scene(_) => INVALID_PARAMS,
             Self::ChatTooLong { .. } => 101,
             Self::NotJoined | Self::UserNotFound { .. } | Self::ForeignUser { .. } => 102,
             Self::UserClosed { .. } => 103,

@@ -14,6 +14,7 @@ mod negotiator;
 mod output;
 mod rooms;
 mod saved;
+mod scenes;
 mod signalling;
 mod view;
 
@@ -24,5 +25,6 @@ pub use names::{NameError, RoomName, UserName};
 pub use negotiator::{Candidate, IcePatch, MediaError, Negotiated, Negotiator};
 pub use output::{EndpointLoss, Output, Patched, WhipSession};
 pub use saved::Saved;
+pub use scenes::SceneRules;
 pub use signalling::Signalling;
 pub use view::{ParticipantState, RoomState, SubscriptionState, Via, ViewerState};

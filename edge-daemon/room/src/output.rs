@@ -2,10 +2,11 @@
 
 use crate::ids::{ConnectionId, ResourceId};
 use crate::names::{RoomName, UserName};
+use lianmai_mixer_control::scene::Scene;
 use lianmai_webrtc::EndpointId;
 
 /// One thing to do or to know, in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Output {
     /// Send this text frame.
     Text {
@@ -60,6 +61,13 @@ pub enum Output {
         user: UserName,
         /// What was its publishing endpoint.
         endpoint: EndpointId,
+    },
+    /// The room is to look like this in the mix.
+    SceneChanged {
+        /// Which.
+        room: RoomName,
+        /// It was checked.
+        scene: Box<Scene>,
     },
     /// A WHIP or WHEP session ended without its client's asking.
     ResourceEnded {

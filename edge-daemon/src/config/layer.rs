@@ -1,6 +1,6 @@
 //! One source of configuration: what the flags and the environment said, or what the file said.
 
-use super::{Admin, Canvas, ConfigError, Origin, PlaneChoice, Sei, Tls};
+use super::{Admin, Canvas, ConfigError, DefaultScene, Origin, PlaneChoice, Sei, Tls};
 use clap::Parser;
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
@@ -97,6 +97,18 @@ pub(crate) struct Layer {
     #[arg(long, value_name = "WxH@FPS", env = "LIANMAI_CANVAS")]
     pub(crate) canvas: Option<Canvas>,
 
+    /// How rooms look in the mix: grid, host, picture_in_picture, side_by_side, screen, or a .json file (default: grid)
+    #[arg(long, value_name = "LAYOUT", env = "LIANMAI_LAYOUT")]
+    pub(crate) layout: Option<DefaultScene>,
+
+    /// Directory of the PNG images that layouts may name
+    #[arg(long, value_name = "DIR", env = "LIANMAI_IMAGES")]
+    pub(crate) images: Option<PathBuf>,
+
+    /// Font of names and texts in the mix (default: Debian's fonts-wqy-microhei)
+    #[arg(long, value_name = "FILE", env = "LIANMAI_FONT")]
+    pub(crate) font: Option<PathBuf>,
+
     /// H.264 bits per second of the mix (default: 2500000)
     #[arg(long, value_name = "BPS", env = "LIANMAI_MIX_VIDEO_BITRATE")]
     pub(crate) mix_video_bitrate: Option<u32>,
@@ -158,6 +170,9 @@ impl Layer {
             webhook_secret_file: self.webhook_secret_file.or(below.webhook_secret_file),
             record: self.record.or(below.record),
             canvas: self.canvas.or(below.canvas),
+            layout: self.layout.or(below.layout),
+            images: self.images.or(below.images),
+            font: self.font.or(below.font),
             mix_video_bitrate: self.mix_video_bitrate.or(below.mix_video_bitrate),
             mix_audio_bitrate: self.mix_audio_bitrate.or(below.mix_audio_bitrate),
             mixer: self.mixer.or(below.mixer),

@@ -5,16 +5,17 @@ mod values;
 mod webhook;
 
 pub(crate) use layer::Layer;
-pub(crate) use values::{Admin, Canvas, Origin, PlaneChoice, Sei, Tls};
+pub(crate) use values::{Admin, Canvas, DefaultScene, Origin, PlaneChoice, Sei, Tls};
 
 use crate::edge::{MAX_TARGETS, Template};
 use crate::http::AdminAccess;
 use crate::webhooks::WebhookConfig;
 use clap::Parser;
+use lianmai_mixer_control::scene::Scene;
 use nix::ifaddrs::getifaddrs;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Where systemd and most distributions mount it.
@@ -56,6 +57,12 @@ pub(crate) struct Config {
     pub(crate) record: Option<PathBuf>,
     /// Picture of the mix.
     pub(crate) canvas: Canvas,
+    /// What rooms look like for which nothing was said.
+    pub(crate) scene: Scene,
+    /// Where the images of scenes are.
+    pub(crate) images: Option<PathBuf>,
+    /// What names and texts are written with.
+    pub(crate) font: Option<PathBuf>,
     /// H.264 bits per second of the mix.
     pub(crate) mix_video_bitrate: u32,
     /// AAC bits per second of the mix.
@@ -141,6 +148,11 @@ impl Config {
             std::fs::create_dir_all(dir)
                 .map_err(|error| invalid("record", format!("cannot make {}: {error}", dir.display())))?;
         }
+        let canvas = layer.canvas.unwrap_or_default();
+        let DefaultScene(scene) = layer.layout.unwrap_or_default();
+        scene
+            .check(canvas.0)
+            .map_err(|error| invalid("layout", error.to_string()))?;
         if let Some(file) = &layer.rtmps_ca {
             lianmai_rtmp::Trust::new(Some(file.clone()))
                 .check()
@@ -161,7 +173,10 @@ impl Config {
             sei: layer.mix_sei.unwrap_or_default().0,
             webhooks: webhook::settle(layer.webhook, layer.webhook_secret_file.as_deref())?,
             record: layer.record,
-            canvas: layer.canvas.unwrap_or_default(),
+            canvas,
+            scene,
+            images: there("images", layer.images, |path| path.is_dir(), "a directory")?,
+            font: there("font", layer.font, |path| path.is_file(), "a file")?,
             mix_video_bitrate: bitrate(
                 "mix-video-bitrate",
                 layer.mix_video_bitrate.unwrap_or(2_500_000),
@@ -241,6 +256,21 @@ fn origin_url(addr: SocketAddr) -> String {
     format!("rtmp://{}/live/{{room}}", SocketAddr::new(ip, addr.port()))
 }
 
+fn there(
+    key: &'static str,
+    given: Option<PathBuf>,
+    is_good: impl Fn(&Path) -> bool,
+    kind: &str,
+) -> Result<Option<PathBuf>, ConfigError> {
+    match given {
+        Some(path) if !is_good(&path) => Err(invalid(
+            key,
+            format!("{} is not {kind} that can be read", path.display()),
+        )),
+        given => Ok(given),
+    }
+}
+
 fn bitrate(key: &'static str, bitrate: u32, sensible: RangeInclusive<u32>) -> Result<u32, ConfigError> {
     if sensible.contains(&bitrate) {
         return Ok(bitrate);
@@ -313,6 +343,7 @@ fn default_runtime_dir() -> PathBuf {
 mod tests {
     use super::{Config, ConfigError, Layer, Origin, PlaneChoice};
     use clap::Parser;
+    use lianmai_mixer_control::scene::Layout;
     use std::net::SocketAddr;
 
     fn config(arguments: &[&str]) -> Result<Config, ConfigError> {
@@ -450,6 +481,37 @@ mod tests {
             (config.plane, config.interface.as_deref()),
             (PlaneChoice::Kernel, Some("eth7"))
         );
+    }
+
+    #[test]
+    fn rooms_look_like_a_named_layout_or_a_file() {
+        let named = config(&["--layout", "side_by_side"]).expect("good");
+        assert_eq!(named.scene.layout, Layout::SideBySide);
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("show.json");
+        std::fs::write(
+            &file,
+            r#"{"layout": {"type": "screen", "side": "top"}, "labels": true}"#,
+        )
+        .expect("written");
+        let path = file.to_str().expect("utf-8");
+        assert!(config(&["--layout", path]).expect("good").scene.labels);
+        std::fs::write(&file, r#"{"fade_ms": 5000}"#).expect("written");
+        assert!(refusal(&["--layout", path]).starts_with("layout: fade_ms is 5000"));
+        let toml = self::file("layout = \"circle\"\n");
+        let error = refusal(&["--config", toml.path().to_str().expect("utf-8")]);
+        assert!(
+            error.contains("circle") && error.contains("side_by_side"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn images_and_font_must_be_there() {
+        for key in ["images", "font"] {
+            let error = refusal(&[&format!("--{key}"), "/nowhere"]);
+            assert!(error.starts_with(key) && error.contains("/nowhere"), "{error}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The values that are more than a number or an address. Each reads the same from a flag and from the file.
 
 use crate::http::AdminAccess;
+use lianmai_mixer_control::scene::Scene;
 use serde::Deserialize;
 use std::fmt;
 use std::net::SocketAddr;
@@ -38,6 +39,33 @@ impl FromStr for Tls {
             }),
             (_, _) => Err(format!("{text:?} is not self-signed, off or CERT,KEY")),
         }
+    }
+}
+
+/// What rooms look like for which nothing was said: the name of a layout, or a JSON file as the admin API takes it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct DefaultScene(pub(crate) Scene);
+
+impl FromStr for DefaultScene {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.ends_with(".json") {
+            let json =
+                std::fs::read_to_string(text).map_err(|error| format!("cannot read {text}: {error}"))?;
+            let scene = serde_json::from_str(&json).map_err(|error| format!("{text}: {error}"))?;
+            return Ok(Self(scene));
+        }
+        let layout = serde_json::from_value(serde_json::json!({ "type": text })).map_err(|_| {
+            format!(
+                "{text:?} is not grid, host, picture_in_picture, side_by_side, screen or the name of a .json file"
+            )
+        })?;
+        Ok(Self(Scene {
+            layout,
+            ..Scene::default()
+        }))
     }
 }
 
@@ -193,7 +221,7 @@ macro_rules! from_text {
     )+};
 }
 
-from_text!(Admin, Tls, PlaneChoice, Origin, Canvas, Sei);
+from_text!(Admin, Tls, PlaneChoice, Origin, Canvas, DefaultScene, Sei);
 
 #[cfg(test)]
 mod tests {

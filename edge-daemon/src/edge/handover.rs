@@ -13,6 +13,7 @@ impl Edge {
         self.media.restore(earlier.peers);
         self.mixes.restore(earlier.muted, earlier.targets);
         self.signalling = Signalling::restore(earlier.rooms, now, Limits::default(), seed);
+        self.signalling.set_scene_rules(self.mixes.scene_rules());
     }
 
     /// PeerConnections of an earlier process with which the plane could not go on.

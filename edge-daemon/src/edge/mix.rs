@@ -2,14 +2,17 @@
 
 use super::Metrics;
 use super::idle::Idle;
+use super::scenes::Scenes;
 use super::targets::{RoomTargets, TargetError, Targets, Template};
 use crate::handle::NewTarget;
 use crate::mixers::{Host, Mixer, MixerSpec, TargetSpec};
 use crate::view::{MixerView, TargetView};
+use lianmai_mixer_control::scene::Scene;
 use lianmai_mixer_control::{
     AudioSource, Canvas, Codec as MixCodec, SeiKind, Settings, TargetId, VideoSource,
 };
 use lianmai_plane::PlaneHandle;
+use lianmai_room::SceneRules;
 use lianmai_webrtc::EndpointId;
 use lianmai_webrtc::media::{Codec, Kind, Track};
 use prometheus_client::metrics::gauge::Gauge;
@@ -39,6 +42,12 @@ pub(crate) struct MixSetup {
     pub(crate) idle: Duration,
     /// Where mixes are recorded.
     pub(crate) record: Option<PathBuf>,
+    /// What rooms look like for which nothing was said.
+    pub(crate) scene: Scene,
+    /// Where the images of scenes are.
+    pub(crate) images: Option<PathBuf>,
+    /// What names and texts are written with.
+    pub(crate) font: Option<PathBuf>,
     /// Picture.
     pub(crate) canvas: Canvas,
     /// H.264 bits per second.
@@ -52,6 +61,7 @@ pub(super) struct Mixes {
     setup: MixSetup,
     plane: PlaneHandle,
     mixers: BTreeMap<String, Mixer>,
+    scenes: Scenes,
     targets: Targets,
     /// Who publishes in each room.
     hosts: BTreeMap<String, BTreeMap<EndpointId, Host>>,
@@ -66,6 +76,7 @@ pub(super) struct Mixes {
 impl Mixes {
     pub(super) fn new(setup: MixSetup, plane: PlaneHandle, metrics: &Metrics) -> Self {
         Self {
+            scenes: Scenes::new(setup.scene.clone()),
             targets: Targets::new(setup.targets.clone()),
             hosts: BTreeMap::new(),
             idle: Idle::new(setup.idle),
@@ -110,6 +121,7 @@ impl Mixes {
         let mixer = self
             .setup
             .start(room, self.targets.of(room).to_vec(), self.plane.clone());
+        mixer.set_scene(self.scenes.of(room));
         self.mixers.insert(room.to_owned(), mixer);
         for host in hosts {
             self.seat(room, host);
@@ -215,9 +227,36 @@ impl Mixes {
         }
     }
 
+    /// What a room's mix is to look like.
+    pub(super) fn set_scene(&mut self, room: &str, scene: Box<Scene>) {
+        self.scenes.set(room, scene);
+        self.show_scene(room);
+    }
+
+    fn show_scene(&self, room: &str) {
+        if let Some(mixer) = self.mixers.get(room) {
+            mixer.set_scene(self.scenes.of(room));
+        }
+    }
+
+    /// A stream has speech in it, or no longer.
+    pub(super) fn speaking(&self, room: &str, source: EndpointId, speaking: bool) {
+        if let Some(mixer) = self.mixers.get(room) {
+            mixer.speaking(source, speaking);
+        }
+    }
+
     /// Streams whose sound is out of the mix.
     pub(super) const fn muted(&self) -> &BTreeSet<EndpointId> {
         &self.muted
+    }
+
+    /// What scenes must keep to.
+    pub(super) fn scene_rules(&self) -> SceneRules {
+        SceneRules {
+            canvas: self.setup.canvas,
+            default: self.setup.scene.clone(),
+        }
     }
 
     /// These are to be so when they come.
@@ -230,6 +269,7 @@ impl Mixes {
     pub(super) fn close(&mut self, room: &str, now: Instant) {
         self.hosts.remove(room);
         if !self.mixers.contains_key(room) {
+            self.scenes.forget(room);
             return self.targets.forget(room);
         }
         self.closed.insert(room.to_owned());
@@ -246,9 +286,11 @@ impl Mixes {
         }
     }
 
-    /// A room is there. A mix that a room of this name left is its own.
+    /// A room is there. A mix that a room of this name left is its own, but for what it looked like.
     pub(super) fn open(&mut self, room: &str) {
         self.closed.remove(room);
+        self.scenes.forget(room);
+        self.show_scene(room);
     }
 
     /// Somebody wants the mix to end now. True if there was one.
@@ -262,6 +304,7 @@ impl Mixes {
         self.idle.end(room);
         if self.closed.remove(room) {
             self.targets.forget(room);
+            self.scenes.forget(room);
         }
         self.leaving.retain(|mixer| !mixer.is_finished());
         self.leaving.extend(self.mixers.remove(room).map(Mixer::stop));
@@ -298,6 +341,8 @@ impl MixSetup {
             audio_bitrate: self.audio_bitrate,
             gop_seconds: GOP_SECONDS,
             record: self.record.clone(),
+            images: self.images.clone(),
+            font: self.font.clone(),
             rtmps_ca: self.rtmps_ca.clone(),
             sei: self.sei,
         };

@@ -6,6 +6,7 @@ mod media;
 mod metrics;
 mod mix;
 mod overview;
+mod scenes;
 mod targets;
 
 pub(crate) use media::MediaSetup;
@@ -67,7 +68,7 @@ impl Edge {
         seed: [u8; 32],
     ) -> (Self, EdgeHandle) {
         let (sender, requests) = mpsc::channel(REQUESTS);
-        let edge = Self {
+        let mut edge = Self {
             signalling: Signalling::new(Limits::default(), seed),
             webhooks: mixes.spec.webhooks.clone(),
             mixes: Mixes::new(mixes, media.plane.clone(), &metrics),
@@ -79,6 +80,7 @@ impl Edge {
             started: Instant::now(),
             metrics,
         };
+        edge.signalling.set_scene_rules(edge.mixes.scene_rules());
         (edge, EdgeHandle::new(sender))
     }
 
@@ -215,6 +217,10 @@ impl Edge {
                 respond(reply, self.remove_target(&room, id));
                 self.changed();
             }
+            Request::Layout { room, reply } => respond(reply, signalling.scene(&room).cloned().map(Box::new)),
+            Request::SetLayout { room, scene, reply } => {
+                respond(reply, signalling.set_scene(&room, *scene));
+            }
             Request::Mute {
                 room,
                 user,
@@ -257,7 +263,9 @@ impl Edge {
                 level,
                 speaking,
             } => {
-                self.signalling.set_speaking(source, level, speaking);
+                if let Some(room) = self.signalling.set_speaking(source, level, speaking) {
+                    self.mixes.speaking(room.as_str(), source, speaking);
+                }
             }
         }
     }
@@ -315,6 +323,10 @@ impl Edge {
                         endpoint,
                         self.media.tracks(endpoint),
                     );
+                }
+                Output::SceneChanged { room, scene } => {
+                    tracing::info!(%room, layout = ?scene.layout, "layout changed");
+                    self.mixes.set_scene(room.as_str(), scene);
                 }
                 Output::Unpublished { room, user, endpoint } => {
                     let (room, user) = (room.as_str(), user.as_str());

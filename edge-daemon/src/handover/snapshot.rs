@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Of everything below, down to the crates that it comes from: one that reads another format would find nonsense, so a test
 /// holds this number together with the bytes of a state.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Everything that a process needs to go on as the one before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

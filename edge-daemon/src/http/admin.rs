@@ -1,6 +1,8 @@
-//! The admin API under `/api/v1`: look into rooms, mute, kick, close, publish elsewhere. Described by an OpenAPI document that is made
+//! The admin API under `/api/v1`: look into rooms, mute, kick, close, change layouts,
+//! publish elsewhere. Described by an OpenAPI document that is made
 //! from this file.
 
+mod layout;
 mod targets;
 
 use super::AdminAccess;
@@ -19,6 +21,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, put};
 use axum::{Json, Router};
+use lianmai_mixer_control::scene::Scene;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use targets::TargetRequest;
@@ -29,6 +32,10 @@ pub(super) fn routes(shared: &Shared) -> Router<Shared> {
         .route("/api/v1/rooms", get(rooms))
         .route("/api/v1/rooms/{room}", get(room).delete(close))
         .route("/api/v1/rooms/{room}/mixer", get(mixer))
+        .route(
+            "/api/v1/rooms/{room}/layout",
+            get(layout::show).put(layout::change),
+        )
         .route("/api/v1/rooms/{room}/participants/{user}", delete(kick))
         .route("/api/v1/rooms/{room}/participants/{user}/mute", put(mute))
         .route(
@@ -65,7 +72,7 @@ pub(super) async fn guard(State(shared): State<Shared>, request: Request, next: 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Lianmai edge", description = "Look into rooms, mute, kick and close; publish mixes."),
-    paths(rooms, room, close, mixer, kick, mute, targets::list, targets::add, targets::remove, stats),
+    paths(rooms, room, close, mixer, layout::show, layout::change, kick, mute, targets::list, targets::add, targets::remove, stats),
     components(schemas(
         ErrorBody<'_>,
         ErrorDetail<'_>,
@@ -75,6 +82,7 @@ pub(super) async fn guard(State(shared): State<Shared>, request: Request, next: 
         ParticipantView,
         FlowView,
         RoomView,
+        Scene,
         StatsView,
         StreamView,
         TargetRequest,

@@ -121,6 +121,7 @@ fn of_room(error: &RoomError) -> (StatusCode, &'static str) {
         RoomError::TooManyCandidates { .. } | RoomError::ChatTooLong { .. } => {
             (StatusCode::UNPROCESSABLE_ENTITY, "too_much")
         }
+        RoomError::Scene(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_layout"),
         RoomError::Media(refused) => of_media(refused),
     }
 }

@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, StatusCode, request};
 use futures_core::Stream;
+use lianmai_mixer_control::Canvas;
 use lianmai_room::{
     ConnectionId, Limits, MediaError, ResourceError, ResourceId, RoomError, RoomName, Signalling, UserName,
 };
@@ -26,6 +27,13 @@ use tower::ServiceExt;
 pub(super) const SESSION: &str = "0123456789abcdef0123456789abcdef";
 /// The entity tag of its first ICE session.
 pub(super) const ETAG: &str = "tag-1";
+
+/// What its rooms are shown on.
+const CANVAS: Canvas = Canvas {
+    width: 1280,
+    height: 720,
+    fps: 30,
+};
 
 /// The handle, and what came through it.
 pub(super) struct FakeEdge {
@@ -133,6 +141,15 @@ impl Rules {
             Request::CloseRoom { room, reply } => {
                 self.tell(format!("close {room}"));
                 let _ = reply.send(present(&room, "alice"));
+            }
+            Request::Layout { room, reply } => {
+                let _ = reply.send(present(&room, "alice").map(|()| Box::default()));
+            }
+            Request::SetLayout { room, scene, reply } => {
+                self.tell(format!("layout {room} {:?}", scene.layout));
+                let refused = |error| EdgeError::Room(RoomError::Scene(error));
+                let checked = scene.check(CANVAS).map_err(refused);
+                let _ = reply.send(present(&room, "alice").and(checked));
             }
             Request::Targets { room, reply } => {
                 let _ = reply.send(present(&room, "alice").map(|()| vec![target(3)]));

@@ -16,6 +16,7 @@ pub(crate) use target::TargetSpec;
 
 use crate::view::MixerView;
 use crate::webhooks::Webhooks;
+use lianmai_mixer_control::scene::Scene;
 use lianmai_mixer_control::{Settings, TargetId};
 use lianmai_plane::PlaneHandle;
 use lianmai_webrtc::EndpointId;
@@ -83,6 +84,16 @@ impl Mixer {
     /// Take a host's sound out of the mix, or bring it back.
     pub(crate) fn mute(&self, source: EndpointId, audio: bool) {
         self.order(Order::Mute { source, audio });
+    }
+
+    /// A host speaks, or no longer.
+    pub(crate) fn speaking(&self, source: EndpointId, speaking: bool) {
+        self.order(Order::Speaking { source, speaking });
+    }
+
+    /// What the picture is to look like.
+    pub(crate) fn set_scene(&self, scene: Box<Scene>) {
+        self.order(Order::Scene(scene));
     }
 
     /// Publish to one more place.

@@ -3,6 +3,7 @@
 use super::target::{Target, TargetSpec};
 use crate::view::{MixerView, TargetView};
 use lianmai_mixer_control::media::HostId;
+use lianmai_mixer_control::scene::Scene;
 use lianmai_mixer_control::{
     AudioSource, Settings, TargetId, TargetState, TargetStats, ToMixer, VideoSource,
 };
@@ -28,6 +29,8 @@ pub(super) enum Order {
     Add(Host),
     Remove(EndpointId),
     Mute { source: EndpointId, audio: bool },
+    Speaking { source: EndpointId, speaking: bool },
+    Scene(Box<Scene>),
     AddTarget(TargetSpec),
     RemoveTarget(TargetId),
     Stop,
@@ -46,6 +49,7 @@ struct Seat {
     id: HostId,
     host: Host,
     muted: bool,
+    speaking: bool,
 }
 
 /// Everything that a new mixer process has to be told.
@@ -55,6 +59,8 @@ pub(super) struct Desired {
     seats: BTreeMap<EndpointId, Seat>,
     targets: Vec<Target>,
     next_host: u32,
+    /// What the picture looks like, if that was said.
+    scene: Option<Box<Scene>>,
 }
 
 impl Desired {
@@ -65,6 +71,7 @@ impl Desired {
             seats: BTreeMap::new(),
             targets,
             next_host: 0,
+            scene: None,
         }
     }
 
@@ -85,6 +92,18 @@ impl Desired {
                     seat.mute_message()
                 });
                 (message, TapChange::None)
+            }
+            Order::Speaking { source, speaking } => {
+                let seat = self.seats.get_mut(&source);
+                let changed = seat.filter(|seat| seat.speaking != speaking).map(|seat| {
+                    seat.speaking = speaking;
+                    seat.speaking_message()
+                });
+                (changed, TapChange::None)
+            }
+            Order::Scene(scene) => {
+                self.scene = Some(scene.clone());
+                (Some(ToMixer::Scene(scene)), TapChange::None)
             }
             Order::AddTarget(spec) => {
                 let message = spec.message();
@@ -107,6 +126,7 @@ impl Desired {
             id,
             host,
             muted: false,
+            speaking: false,
         };
         let message = seat.add_message();
         self.seats.insert(source, seat);
@@ -117,10 +137,12 @@ impl Desired {
     pub(super) fn introduction(&self) -> Vec<ToMixer> {
         let hosts = self.seats.values().flat_map(|seat| {
             let muted = seat.muted.then(|| seat.mute_message());
-            std::iter::once(seat.add_message()).chain(muted)
+            let speaking = seat.speaking.then(|| seat.speaking_message());
+            std::iter::once(seat.add_message()).chain(muted).chain(speaking)
         });
         let targets = self.targets.iter().map(|target| target.spec.message());
         std::iter::once(ToMixer::Configure(self.settings.clone()))
+            .chain(self.scene.clone().map(ToMixer::Scene))
             .chain(hosts)
             .chain(targets)
             .collect()
@@ -203,6 +225,13 @@ impl Seat {
         }
     }
 
+    fn speaking_message(&self) -> ToMixer {
+        ToMixer::Speaking {
+            host: self.id,
+            speaking: self.speaking,
+        }
+    }
+
     fn mute_message(&self) -> ToMixer {
         ToMixer::Mute {
             host: self.id,
@@ -216,6 +245,7 @@ mod tests {
     use super::{Desired, Host, Order, TapChange};
     use crate::mixers::TargetSpec;
     use lianmai_mixer_control::media::HostId;
+    use lianmai_mixer_control::scene::Scene;
     use lianmai_mixer_control::{
         Canvas, SeiKind, Settings, TargetId, TargetOptions, TargetState, TargetUrl, ToMixer,
     };
@@ -233,6 +263,8 @@ mod tests {
             audio_bitrate: 1,
             gop_seconds: 2,
             record: None,
+            images: None,
+            font: None,
             rtmps_ca: None,
             sei: SeiKind::default(),
         };
@@ -278,6 +310,35 @@ mod tests {
         );
         assert!(matches!(told[3], ToMixer::AddTarget { id: TargetId(0), .. }));
         assert_eq!(told.len(), 4);
+    }
+
+    #[test]
+    fn a_new_process_is_told_the_last_scene_and_who_speaks() {
+        let mut desired = desired();
+        desired.apply(host(1));
+        let source = EndpointId(1);
+        let speaking = || Order::Speaking {
+            source,
+            speaking: true,
+        };
+        let said = ToMixer::Speaking {
+            host: HostId(0),
+            speaking: true,
+        };
+        assert_eq!(desired.apply(speaking()).0, Some(said.clone()));
+        assert_eq!(desired.apply(speaking()).0, None, "nothing new");
+        for labels in [false, true] {
+            let scene = Box::new(Scene {
+                labels,
+                ..Scene::default()
+            });
+            let (told, _) = desired.apply(Order::Scene(scene.clone()));
+            assert_eq!(told, Some(ToMixer::Scene(scene)));
+        }
+        let told = desired.introduction();
+        assert!(matches!(&told[1], ToMixer::Scene(scene) if scene.labels));
+        assert!(matches!(told[2], ToMixer::AddHost { .. }));
+        assert_eq!(told[3], said);
     }
 
     #[test]

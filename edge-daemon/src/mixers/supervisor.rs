@@ -134,7 +134,13 @@ impl Supervisor {
     fn take(&mut self, order: Order) -> (Option<ToMixer>, TapChange) {
         let gone = match &order {
             Order::RemoveTarget(id) => Some(*id),
-            Order::Add(_) | Order::Remove(_) | Order::Mute { .. } | Order::AddTarget(_) | Order::Stop => None,
+            Order::Add(_)
+            | Order::Remove(_)
+            | Order::Mute { .. }
+            | Order::Speaking { .. }
+            | Order::Scene(_)
+            | Order::AddTarget(_)
+            | Order::Stop => None,
         };
         let done = self.desired.apply(order);
         if let Some(target) = gone {

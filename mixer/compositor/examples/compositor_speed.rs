@@ -3,7 +3,9 @@
 //!
 //! `cargo run --release -p lianmai-compositor --example compositor_speed`
 
-use lianmai_compositor::{Color, Composition, Fit, Frame, Kernels, Picture, Size, Tile, TileKey, layout};
+use lianmai_compositor::{
+    Color, Composition, Fit, Frame, Kernels, Layer, Look, Picture, Size, Tile, TileKey, layout,
+};
 use std::time::Instant;
 
 const CANVAS: Size = Size::new(1280, 720);
@@ -35,15 +37,18 @@ fn measure(size: Size) {
     });
     for id in 0..ROUNDS {
         for (_, composition, times) in &mut runs {
-            let tiles: Vec<Tile<'_>> = (0..4)
-                .map(|host| Tile {
-                    key: TileKey(host as u64),
-                    rect: rects[host],
-                    fit: Fit::Contain,
-                    picture: Picture::Frame {
-                        view: frames[host].view(),
-                        id,
-                    },
+            let tiles: Vec<Layer<'_>> = (0..4)
+                .map(|host| {
+                    Layer::Tile(Tile {
+                        key: TileKey(host as u64),
+                        rect: rects[host],
+                        fit: Fit::Contain,
+                        look: Look::PLAIN,
+                        picture: Picture::Frame {
+                            view: frames[host].view(),
+                            id,
+                        },
+                    })
                 })
                 .collect();
             let start = Instant::now();

@@ -121,6 +121,36 @@ impl Rect {
         }
     }
 
+    /// Whether both have something in common.
+    pub(crate) fn overlaps(self, other: Self) -> bool {
+        !self.intersection(other).is_empty()
+    }
+
+    /// The smallest that holds both.
+    pub(crate) fn union(self, other: Self) -> Self {
+        let (x, y) = (self.x.min(other.x), self.y.min(other.y));
+        let right = (self.x + self.width).max(other.x + other.width);
+        let bottom = (self.y + self.height).max(other.y + other.height);
+        Self {
+            x,
+            y,
+            width: right - x,
+            height: bottom - y,
+        }
+    }
+
+    /// Without `margin` on each side.
+    #[must_use]
+    pub fn inset(self, margin: usize) -> Self {
+        let margin = margin + margin % 2;
+        Self {
+            x: self.x + margin,
+            y: self.y + margin,
+            width: self.width.saturating_sub(2 * margin),
+            height: self.height.saturating_sub(2 * margin),
+        }
+    }
+
     /// A rectangle of `size` in the middle of this one, on even coordinates.
     pub(crate) fn centred(self, size: Size) -> Self {
         let (width, height) = (size.width.min(self.width), size.height.min(self.height));

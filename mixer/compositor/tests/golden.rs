@@ -3,7 +3,7 @@
 //! After a change that is meant to be seen, run with `LIANMAI_GOLDEN=write`, look at `tests/golden.pgm`, and commit it.
 
 use lianmai_compositor::{
-    Color, Composition, Fit, Frame, Kernels, Picture, Rect, Size, Tile, TileKey, View, layout,
+    Color, Composition, Fit, Frame, Kernels, Layer, Look, Picture, Rect, Size, Tile, TileKey, View, layout,
 };
 use std::path::PathBuf;
 
@@ -43,7 +43,7 @@ fn mix(kernels: Kernels) -> Vec<u8> {
     ];
     let rects = layout::grid(4, CANVAS);
     let fits = [Fit::Contain, Fit::Contain, Fit::Cover, Fit::Contain];
-    let tiles: Vec<Tile<'_>> = rects
+    let tiles: Vec<Layer<'_>> = rects
         .iter()
         .zip(fits)
         .enumerate()
@@ -54,12 +54,13 @@ fn mix(kernels: Kernels) -> Vec<u8> {
                     view: frame.view(),
                     id: 1,
                 });
-            Tile {
+            Layer::Tile(Tile {
                 key: TileKey(index as u64),
                 rect: *rect,
                 fit,
+                look: Look::PLAIN,
                 picture,
-            }
+            })
         })
         .collect();
     let mut composition = Composition::new(CANVAS, Color::BLACK, kernels).expect("a canvas");

@@ -11,6 +11,7 @@
 mod line;
 pub mod media;
 mod messages;
+pub mod scene;
 mod target;
 
 pub use line::{LineError, MAX_LINE, decode, encode};

@@ -1,6 +1,7 @@
 //! The messages of the control socket.
 
 use crate::media::HostId;
+use crate::scene::Scene;
 use crate::target::{TargetOptions, TargetStats, TargetUrl};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -37,6 +38,15 @@ pub enum ToMixer {
         /// `true` is silent.
         audio: bool,
     },
+    /// A host speaks, or no longer.
+    Speaking {
+        /// The host.
+        host: HostId,
+        /// `true` if it does.
+        speaking: bool,
+    },
+    /// What the picture is to look like from the next tick on. It has passed [`Scene::check`].
+    Scene(Box<Scene>),
     /// Publish to one more place.
     AddTarget {
         /// How later messages name it.
@@ -102,6 +112,10 @@ pub struct Settings {
     pub gop_seconds: u32,
     /// Where to record the mix, if anywhere: an FLV file is made in this directory.
     pub record: Option<PathBuf>,
+    /// Where the images of scenes are, if anywhere: PNG files.
+    pub images: Option<PathBuf>,
+    /// What names and texts are written with: a TrueType or OpenType file.
+    pub font: Option<PathBuf>,
     /// Certificate authorities of RTMPS targets beside those of the system: a PEM file.
     pub rtmps_ca: Option<PathBuf>,
     /// Whether the layout goes into the stream, and how.

@@ -3,11 +3,13 @@
 use super::interleave::Interleaver;
 use super::keys::KeyFrames;
 use super::sei::LayoutSei;
-use super::stage::{BACKGROUND_RGB, Stage};
+use super::stage::Stage;
+use crate::art::Prepared;
 use crate::audio::{AudioMixer, BLOCK, Pcm, SAMPLE_RATE};
 use crate::encode::{AudioEncoder, AudioEncoderError, EncodedPicture, VideoEncoder, VideoEncoderError};
 use lianmai_compositor::{Frame, FrameError, Size};
 use lianmai_mixer_control::media::HostId;
+use lianmai_mixer_control::scene::Scene;
 use lianmai_mixer_control::{Canvas, Settings};
 use lianmai_rtmp::Tag;
 use lianmai_rtmp::flv::{AudioMetadata, AvcConfig, AvcConfigError, Metadata, annexb};
@@ -84,7 +86,7 @@ impl Mix {
             frames: Ticker::frames(start, canvas.fps, 1),
             blocks: Ticker::audio_blocks(start, SAMPLE_RATE, BLOCK as u32),
             stage: Stage::new(size)?,
-            sei: LayoutSei::new(settings.sei, size, BACKGROUND_RGB),
+            sei: LayoutSei::new(settings.sei, size, Scene::default().background.0),
             wall_clock: (start, Duration::ZERO),
             sounds: AudioMixer::default(),
             room_delay: lianmai_timeline::room::MIN_DELAY,
@@ -102,11 +104,24 @@ impl Mix {
     /// Says what time it is in the world at the mix's start, since 1970.
     pub(crate) fn set_wall_clock(&mut self, at_start: Duration) {
         self.wall_clock.1 = at_start;
+        self.stage.set_wall_clock(self.wall_clock.0, at_start);
     }
 
     /// What a host is called.
     pub(crate) fn name(&mut self, host: HostId, name: String) {
+        self.stage.name(host, name.clone());
         self.sei.name(host, name);
+    }
+
+    /// What the picture looks like from the next tick on.
+    pub(crate) fn set_scene(&mut self, prepared: Prepared) -> Result<(), FrameError> {
+        self.sei.set_background(prepared.scene.background.0);
+        self.stage.set_scene(prepared)
+    }
+
+    /// A host speaks, or no longer.
+    pub(crate) fn speaking(&mut self, host: HostId, speaking: bool) {
+        self.stage.speaking(host, speaking);
     }
 
     /// A host joins, or its tracks changed.

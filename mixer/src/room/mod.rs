@@ -1,9 +1,14 @@
 //! The room: what every output tick shows and sounds like. No I/O and no clock in here.
 
+mod cast;
+mod dressing;
 mod interleave;
 mod keys;
 mod mix;
+mod placing;
+mod seat;
 mod sei;
 mod stage;
+mod transition;
 
 pub(crate) use mix::{Mix, MixError};

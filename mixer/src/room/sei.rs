@@ -84,6 +84,12 @@ impl LayoutSei {
         }
     }
 
+    /// Another colour of what no host covers.
+    pub(crate) fn set_background(&mut self, [red, green, blue]: [u8; 3]) {
+        self.background = format!("#{red:02x}{green:02x}{blue:02x}");
+        self.told = None;
+    }
+
     /// How a host is called.
     pub(crate) fn name(&mut self, host: HostId, name: String) {
         self.names.insert(host, name);

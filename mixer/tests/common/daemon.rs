@@ -52,6 +52,8 @@ pub(crate) fn settings() -> Settings {
         audio_bitrate: 128_000,
         gop_seconds: 2,
         record: None,
+        images: None,
+        font: None,
         rtmps_ca: None,
         sei: SeiKind::default(),
     }

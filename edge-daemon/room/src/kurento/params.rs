@@ -1,6 +1,7 @@
 //! Parameters as lenient as the original's parser: numbers in quotes, texts without.
 
 use super::rpc::{Failure, INVALID_PARAMS, UNCAUGHT};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 /// The parameters of a request.
@@ -43,6 +44,12 @@ impl<'a> Params<'a> {
         whole(value)
             .and_then(|n| u16::try_from(n).ok())
             .ok_or_else(|| wrong(name, "a whole number from 0 to 65535"))
+    }
+
+    /// An object of a form that is known.
+    pub(crate) fn object<T: DeserializeOwned>(&self, name: &str) -> Result<T, Failure> {
+        T::deserialize(self.required(name)?)
+            .map_err(|error| Failure::new(INVALID_PARAMS, format!("Request element '{name}': {error}")))
     }
 
     /// A duration in milliseconds, if it is one.

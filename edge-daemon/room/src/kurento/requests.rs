@@ -3,10 +3,11 @@
 use super::params::Params;
 use super::rpc::{Call, Failure, INVALID_PARAMS, METHOD_NOT_FOUND, UNCAUGHT};
 use crate::negotiator::Candidate;
+use lianmai_mixer_control::scene::Scene;
 use serde::{Deserialize, Serialize};
 
 /// A request with its parameters. Those that the original requires are required, in its order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Request {
     JoinRoom(JoinRoom),
     PublishVideo {
@@ -31,6 +32,8 @@ pub(crate) enum Request {
         message: String,
     },
     LeaveRoom,
+    GetLayout,
+    SetLayout(Box<Scene>),
 }
 
 /// The parameters of `joinRoom`. `dataChannels` is accepted and means nothing: the SDP answer refuses them.
@@ -114,9 +117,15 @@ fn on_ice_candidate(params: Params<'_>) -> Result<Request, Failure> {
     Ok(Request::OnIceCandidate { endpoint, candidate })
 }
 
-/// Each server gives this method a meaning of its own, or none: ours has none, so it answers as the stock server.
-fn custom_request(_: Params<'_>) -> Result<Request, Failure> {
-    Err(Failure::new(UNCAUGHT, "Unsupported method"))
+/// Each server gives this method a meaning of its own. What ours gives none, it answers as the stock server.
+fn custom_request(params: Params<'_>) -> Result<Request, Failure> {
+    match params.optional_text("request") {
+        Some("getLayout") => Ok(Request::GetLayout),
+        Some("setLayout") => params
+            .object("layout")
+            .map(|scene| Request::SetLayout(Box::new(scene))),
+        Some(_) | None => Err(Failure::new(UNCAUGHT, "Unsupported method")),
+    }
 }
 
 /// The stock server leaves an unknown method without an answer, and its client to a timeout.

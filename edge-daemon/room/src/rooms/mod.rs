@@ -7,6 +7,7 @@ use crate::error::RoomError;
 use crate::ids::{ResourceId, SessionId};
 use crate::limits::Limits;
 use crate::names::{RoomName, UserName};
+use lianmai_mixer_control::scene::Scene;
 use lianmai_webrtc::EndpointId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -28,6 +29,8 @@ pub(crate) struct Room {
     pub(crate) opened: Instant,
     pub(crate) participants: BTreeMap<UserName, Participant>,
     pub(crate) viewers: BTreeMap<ResourceId, Viewer>,
+    /// What it looks like in the mix, if that was said.
+    pub(crate) scene: Option<Box<Scene>>,
 }
 
 /// One participant.
@@ -145,6 +148,14 @@ impl Rooms {
         self.rooms.get(room)
     }
 
+    pub(crate) fn get_mut(&mut self, room: &RoomName) -> Option<&mut Room> {
+        self.rooms.get_mut(room)
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&RoomName, &mut Room)> {
+        self.rooms.iter_mut()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&RoomName, &Room)> {
         self.rooms.iter()
     }
@@ -193,6 +204,7 @@ impl Room {
             opened: now,
             participants: BTreeMap::new(),
             viewers: BTreeMap::new(),
+            scene: None,
         }
     }
 }

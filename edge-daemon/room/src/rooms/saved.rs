@@ -16,6 +16,8 @@ pub(crate) struct SavedRoom {
     age: Duration,
     participants: Vec<SavedParticipant>,
     viewers: Vec<SavedViewer>,
+    /// As JSON: the format around it cannot read what says of itself what it is.
+    scene: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +78,10 @@ impl Room {
             age: age(now, self.opened),
             participants: participants.collect(),
             viewers: viewers.collect(),
+            scene: self
+                .scene
+                .as_ref()
+                .and_then(|scene| serde_json::to_string(scene).ok()),
         }
     }
 
@@ -102,6 +108,7 @@ impl Room {
             opened: ago(now, saved.age),
             participants: participants.collect(),
             viewers: viewers.collect(),
+            scene: saved.scene.and_then(|json| serde_json::from_str(&json).ok()),
         }
     }
 

@@ -7,6 +7,7 @@ use crate::limits::{Counters, Limits};
 use crate::output::Output;
 use crate::rooms::Rooms;
 use crate::saved::Saved;
+use crate::scenes::SceneRules;
 use std::collections::VecDeque;
 use std::time::Instant;
 
@@ -36,6 +37,7 @@ impl Signalling {
             resources: saved.resources,
             shutting_down: false,
             revision: 0,
+            scene_rules: SceneRules::default(),
             rooms,
             limits,
         }

@@ -69,6 +69,8 @@ impl Signalling {
             Request::SendMessage { user, room, message } => {
                 self.send_message(id, call, &user, &room, &message)
             }
+            Request::GetLayout => self.get_layout(id, call),
+            Request::SetLayout(scene) => self.set_layout(id, call, *scene),
             Request::LeaveRoom => self.leave_room(id, call, negotiator),
         }
     }

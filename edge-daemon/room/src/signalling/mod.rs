@@ -7,6 +7,7 @@ mod handover;
 mod layer;
 mod members;
 mod resources;
+mod scenes;
 mod speaking;
 mod streams;
 mod timers;
@@ -19,6 +20,7 @@ use crate::limits::{Counters, Limits};
 use crate::negotiator::Negotiator;
 use crate::output::Output;
 use crate::rooms::Rooms;
+use crate::scenes::SceneRules;
 
 pub(crate) use resources::Resource;
 use std::collections::{BTreeMap, VecDeque};
@@ -38,6 +40,7 @@ pub struct Signalling {
     outputs: VecDeque<Output>,
     shutting_down: bool,
     revision: u64,
+    scene_rules: SceneRules,
 }
 
 impl Signalling {
@@ -54,6 +57,7 @@ impl Signalling {
             outputs: VecDeque::new(),
             shutting_down: false,
             revision: 0,
+            scene_rules: SceneRules::default(),
         }
     }
 

@@ -7,6 +7,7 @@ mod edge;
 mod envelope;
 mod handover;
 mod joining;
+mod layouts;
 mod leaving;
 mod limits;
 mod losses;

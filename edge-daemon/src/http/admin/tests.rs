@@ -238,6 +238,7 @@ async fn the_document_describes_every_route_and_every_type_it_names() {
     let expected = [
         "/api/v1/rooms",
         "/api/v1/rooms/{room}",
+        "/api/v1/rooms/{room}/layout",
         "/api/v1/rooms/{room}/mixer",
         "/api/v1/rooms/{room}/participants/{user}",
         "/api/v1/rooms/{room}/participants/{user}/mute",
@@ -261,4 +262,46 @@ async fn without_a_peer_address_nobody_is_local() {
     let fake = FakeEdge::start();
     let router = fake.router(AdminAccess::Loopback);
     assert_eq!(get(&router, "/api/v1/rooms").await.0, StatusCode::FORBIDDEN);
+}
+
+async fn put(router: &Router, path: &str, body: &str) -> (StatusCode, String) {
+    let request = Request::put(path).header("content-type", "application/json");
+    let answer = ask(router, request, Body::from(body.to_owned())).await;
+    (answer.status, answer.body)
+}
+
+#[tokio::test]
+async fn a_layout_is_shown_and_changed() {
+    let (mut fake, router) = local();
+    let path = "/api/v1/rooms/show/layout";
+    let (status, layout) = get(&router, path).await;
+    assert_eq!(
+        (status, &layout["layout"]["type"]),
+        (StatusCode::OK, &Value::from("grid"))
+    );
+    let body = r#"{"layout": {"type": "side_by_side"}, "labels": true}"#;
+    assert_eq!(
+        put(&router, path, body).await,
+        (StatusCode::NO_CONTENT, String::new())
+    );
+    assert_eq!(fake.next().await, "layout show SideBySide");
+    let (status, _) = put(&router, "/api/v1/rooms/none/layout", body).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_layout_that_cannot_be_shown_is_422_and_says_why() {
+    let (_fake, router) = local();
+    let path = "/api/v1/rooms/show/layout";
+    for (body, word) in [
+        (r#"{"layout": {"type": "circle"}}"#, "circle"),
+        (r#"{"labells": true}"#, "labells"),
+        (r#"{"fade_ms": 9999}"#, "9999"),
+        (r#"{"background_image": "../x.png"}"#, "../x.png"),
+    ] {
+        let (status, answer) = put(&router, path, body).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
+        assert!(answer.contains(word), "{answer}");
+    }
+    assert_eq!(put(&router, path, "{").await.0, StatusCode::BAD_REQUEST);
 }

@@ -28,6 +28,8 @@ fn settings() -> Settings {
         audio_bitrate: 64_000,
         gop_seconds: 2,
         record: None,
+        images: None,
+        font: None,
         rtmps_ca: None,
         sei: SeiKind::default(),
     }
@@ -185,3 +187,5 @@ fn a_canvas_that_cannot_be_made_is_refused_with_its_size() {
         assert!(matches!(error, MixError::Canvas(_)) && error.to_string().contains(&width.to_string()));
     }
 }
+
+mod scenes;
