@@ -175,8 +175,8 @@ impl Config {
             record: layer.record,
             canvas,
             scene,
-            images: there("images", layer.images, |path| path.is_dir(), "a directory")?,
-            font: there("font", layer.font, |path| path.is_file(), "a file")?,
+            images: there("images", layer.images, Path::is_dir, "a directory")?,
+            font: there("font", layer.font, Path::is_file, "a file")?,
             mix_video_bitrate: bitrate(
                 "mix-video-bitrate",
                 layer.mix_video_bitrate.unwrap_or(2_500_000),
