@@ -108,19 +108,9 @@ fn woken(
     received: &mut Received,
     progress: &Progress,
 ) -> Result<()> {
-    let epoll = Epoll::new(EpollCreateFlags::empty())?;
-    for (leg, socket) in legs.iter().enumerate() {
-        epoll.add(socket, EpollEvent::new(EpollFlags::EPOLLIN, leg as u64))?;
-    }
-    let mut events = vec![EpollEvent::empty(); 64];
+    let mut ready = Ready::new(legs)?;
     while !progress.is_over() {
-        let ready = match epoll.wait(&mut events, EpollTimeout::from(PATIENCE_MS)) {
-            Ok(ready) => ready,
-            Err(Errno::EINTR) => 0,
-            Err(error) => return Err(error.into()),
-        };
-        for event in &events[..ready] {
-            let leg = usize::try_from(event.data())?;
+        for leg in ready.wait(EpollTimeout::from(PATIENCE_MS))? {
             reader.read(leg, legs[leg], received)?;
         }
         progress.note(received.arrivals.len());
@@ -134,16 +124,53 @@ fn rounds(
     received: &mut Received,
     progress: &Progress,
 ) -> Result<()> {
+    let mut ready = Ready::new(legs)?;
     let mut next = clock::now();
     while !progress.is_over() {
-        for (leg, socket) in legs.iter().enumerate() {
-            while reader.read(leg, socket, received)? == BATCH {}
+        // Only those that have something: a look at each of a thousand sockets takes longer than a round.
+        loop {
+            let mut count = 0;
+            for leg in ready.wait(EpollTimeout::ZERO)? {
+                count += reader.read(leg, legs[leg], received)?;
+            }
+            if count == 0 {
+                break;
+            }
         }
         progress.note(received.arrivals.len());
         next = (next + ROUND).max(clock::now());
         clock::sleep_until(next);
     }
     Ok(())
+}
+
+/// Which legs have something to read.
+struct Ready {
+    epoll: Epoll,
+    events: Vec<EpollEvent>,
+}
+
+impl Ready {
+    fn new(legs: &[&UdpSocket]) -> Result<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::empty())?;
+        for (leg, socket) in legs.iter().enumerate() {
+            epoll.add(socket, EpollEvent::new(EpollFlags::EPOLLIN, leg as u64))?;
+        }
+        Ok(Self {
+            epoll,
+            events: vec![EpollEvent::empty(); 64],
+        })
+    }
+
+    /// Some of them.
+    fn wait(&mut self, patience: EpollTimeout) -> Result<impl Iterator<Item = usize>> {
+        let ready = match self.epoll.wait(&mut self.events, patience) {
+            Ok(ready) => ready,
+            Err(Errno::EINTR) => 0,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(self.events[..ready].iter().map(|event| event.data() as usize))
+    }
 }
 
 /// What the receiver and the one who waits for it tell each other.

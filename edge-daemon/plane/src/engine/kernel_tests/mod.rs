@@ -4,5 +4,6 @@ mod changes;
 mod crashes;
 mod deepening;
 mod forwarding;
+mod pacing;
 mod properties;
 mod races;

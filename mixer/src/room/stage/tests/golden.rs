@@ -171,7 +171,7 @@ fn shown(json: &str, hosts: usize) -> Vec<u8> {
     rgb(stage.compose(at(0)))
 }
 
-/// ITU-R BT.709-6 §3, limited range, chroma as it is.
+/// ITU-R BT.601-7 §2.5, limited range, chroma as it is.
 fn rgb(frame: &Frame) -> Vec<u8> {
     let view = frame.view();
     let [luma, blue, red] = view.planes();
@@ -181,7 +181,7 @@ fn rgb(frame: &Frame) -> Vec<u8> {
             let l = (f32::from(luma.row(y)[x]) - 16.0) * 255.0 / 219.0;
             let centred = |sample: u8| (f32::from(sample) - 128.0) * 255.0 / 224.0;
             let (b, r) = (centred(blue.row(y / 2)[x / 2]), centred(red.row(y / 2)[x / 2]));
-            let all = [l + 1.5748 * r, l - 0.1873 * b - 0.4681 * r, l + 1.8556 * b];
+            let all = [l + 1.402 * r, l - 0.3441 * b - 0.7141 * r, l + 1.772 * b];
             out.extend(all.map(|value| value.round().clamp(0.0, 255.0) as u8));
         }
     }
