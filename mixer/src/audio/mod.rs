@@ -5,6 +5,8 @@ mod mixer;
 pub(crate) mod opus;
 mod resampler;
 mod ring;
+#[cfg(test)]
+pub(crate) mod speech;
 mod voice;
 
 pub(crate) use mixer::AudioMixer;

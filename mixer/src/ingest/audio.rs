@@ -18,7 +18,8 @@ pub(super) struct AudioTrack {
     jitter: AudioJitter<Vec<u8>>,
     decoder: OpusTrack,
     newest: RtpTicks,
-    after_loss: bool,
+    /// Packets given up since the last one that was decoded.
+    missing: u32,
     retired: Totals,
 }
 
@@ -50,7 +51,7 @@ impl AudioTrack {
             jitter: AudioJitter::new(CAPACITY),
             decoder: OpusTrack::new()?,
             newest: RtpTicks(0),
-            after_loss: false,
+            missing: 0,
             retired: Totals::default(),
         })
     }
@@ -94,7 +95,7 @@ impl AudioTrack {
         let deadline = |timestamp| times(timestamp).map(|times| times.deadline);
         while let Some(item) = self.jitter.pop(now, deadline) {
             let AudioItem::Packet(packet) = item else {
-                self.after_loss = true;
+                self.missing = self.missing.saturating_add(1);
                 continue;
             };
             let Some(Times { captured, .. }) = times(packet.timestamp) else {
@@ -102,8 +103,8 @@ impl AudioTrack {
             };
             let ticks = packet.timestamp.unwrap_near(self.newest);
             self.newest = ticks;
-            let after_loss = std::mem::take(&mut self.after_loss);
-            self.decoder.decode(ticks.0, &packet.payload, after_loss, |pcm| {
+            let lost = std::mem::take(&mut self.missing);
+            self.decoder.decode(ticks.0, &packet.payload, lost, |pcm| {
                 let captured = captured + Span::from_ticks(pcm.position - ticks.0, i64::from(SAMPLE_RATE));
                 take(pcm, captured);
             });
@@ -124,7 +125,10 @@ impl AudioTrack {
         self.retired = self.totals();
         self.jitter = AudioJitter::new(CAPACITY);
         self.decoder = OpusTrack::new()?;
-        self.after_loss = false;
+        self.missing = 0;
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
