@@ -5,7 +5,7 @@ pub(crate) use lianmai_room::Patched;
 use crate::edge::TargetError;
 use crate::view::{RoomView, StatsView, TargetView};
 use lianmai_mixer_control::scene::Scene;
-use lianmai_mixer_control::{TargetId, TargetOptions, TargetUrl};
+use lianmai_mixer_control::{TargetId, TargetOptions, TargetUrl, Volume};
 use lianmai_room::{ConnectionId, ResourceError, ResourceId, RoomError};
 use tokio::sync::{mpsc, oneshot};
 
@@ -133,6 +133,12 @@ pub(crate) enum Request {
     RemoveTarget {
         room: String,
         id: TargetId,
+        reply: Reply<()>,
+    },
+    SetVolume {
+        room: String,
+        user: String,
+        volume: Volume,
         reply: Reply<()>,
     },
 }
@@ -279,6 +285,22 @@ impl EdgeHandle {
     /// Publish it there no longer.
     pub(crate) async fn remove_target(&self, room: String, id: TargetId) -> Result<(), EdgeError> {
         self.ask(|reply| Request::RemoveTarget { room, id, reply }).await
+    }
+
+    /// Make a participant louder or softer in the mix.
+    pub(crate) async fn set_volume(
+        &self,
+        room: String,
+        user: String,
+        volume: Volume,
+    ) -> Result<(), EdgeError> {
+        self.ask(|reply| Request::SetVolume {
+            room,
+            user,
+            volume,
+            reply,
+        })
+        .await
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, EdgeError> {

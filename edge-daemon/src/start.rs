@@ -228,6 +228,7 @@ fn mixes(config: &Config, metrics: &edge::Metrics, registry: &mut Registry) -> R
         font: config.font.clone(),
         video_bitrate: config.mix_video_bitrate,
         audio_bitrate: config.mix_audio_bitrate,
+        loudness: config.mix_loudness,
     })
 }
 

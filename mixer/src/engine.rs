@@ -214,6 +214,7 @@ impl Engine {
             ToMixer::Scene(scene) => return self.scenes.load(scene),
             ToMixer::AddTarget { id, url, options } => Command::AddTarget(id, url, options),
             ToMixer::RemoveTarget { id } => Command::RemoveTarget(id),
+            ToMixer::Volume { host, volume } => Command::Volume(host, volume),
             ToMixer::Configure(_) => {
                 return tracing::warn!("the mix is configured already: `configure` is ignored");
             }

@@ -11,7 +11,7 @@ use crate::stats::Stats;
 use crate::video::{DecodedPicture, Task, VideoTask};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use lianmai_mixer_control::media::HostId;
-use lianmai_mixer_control::{FromMixer, MixStats, Settings, TargetId, TargetOptions, TargetUrl};
+use lianmai_mixer_control::{FromMixer, MixStats, Settings, TargetId, TargetOptions, TargetUrl, Volume};
 use lianmai_rtmp::Tag;
 use lianmai_timeline::{EdgeTime, Kind, Span};
 use std::sync::Arc;
@@ -40,6 +40,8 @@ pub(crate) enum Command {
     AddTarget(TargetId, TargetUrl, TargetOptions),
     /// Publish there no longer.
     RemoveTarget(TargetId),
+    /// A host is to be so loud.
+    Volume(HostId, Volume),
 }
 
 /// What the mix is fed with.
@@ -224,6 +226,7 @@ impl Mixing {
                 self.mix.want_key_frame();
             }
             Command::RemoveTarget(id) => self.outlets.targets.remove(id),
+            Command::Volume(host, volume) => self.mix.set_volume(host, volume),
         }
     }
 
@@ -277,7 +280,7 @@ impl Mixing {
         };
         if let Some(report) = self
             .stats
-            .report(clock::now(), mix, |host| self.mix.audio_error(host))
+            .report(clock::now(), mix, |host| self.mix.voice_stats(host))
         {
             self.daemon.say(FromMixer::Stats(report));
         }

@@ -1,6 +1,6 @@
 //! One source of configuration: what the flags and the environment said, or what the file said.
 
-use super::{Admin, Canvas, ConfigError, DefaultScene, Origin, PlaneChoice, Sei, Tls};
+use super::{Admin, Canvas, ConfigError, DefaultScene, Loudness, Origin, PlaneChoice, Sei, Tls};
 use clap::Parser;
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
@@ -117,6 +117,15 @@ pub(crate) struct Layer {
     #[arg(long, value_name = "BPS", env = "LIANMAI_MIX_AUDIO_BITRATE")]
     pub(crate) mix_audio_bitrate: Option<u32>,
 
+    /// Loudness that every host is levelled to: -36 to -10 LUFS, or off (default: -18)
+    #[arg(
+        long,
+        value_name = "LUFS",
+        env = "LIANMAI_MIX_LOUDNESS",
+        allow_negative_numbers = true
+    )]
+    pub(crate) mix_loudness: Option<Loudness>,
+
     /// The mixer program (default: lianmai-mixer beside this program)
     #[arg(long, value_name = "FILE", env = "LIANMAI_MIXER")]
     pub(crate) mixer: Option<PathBuf>,
@@ -175,6 +184,7 @@ impl Layer {
             font: self.font.or(below.font),
             mix_video_bitrate: self.mix_video_bitrate.or(below.mix_video_bitrate),
             mix_audio_bitrate: self.mix_audio_bitrate.or(below.mix_audio_bitrate),
+            mix_loudness: self.mix_loudness.or(below.mix_loudness),
             mixer: self.mixer.or(below.mixer),
             runtime_dir: self.runtime_dir.or(below.runtime_dir),
             log: self.log.or(below.log),

@@ -1,10 +1,12 @@
 //! The daemon's configuration: flags over environment over file over defaults, checked once, typed from then on.
 
 mod layer;
+mod loudness;
 mod values;
 mod webhook;
 
 pub(crate) use layer::Layer;
+pub(crate) use loudness::Loudness;
 pub(crate) use values::{Admin, Canvas, DefaultScene, Origin, PlaneChoice, Sei, Tls};
 
 use crate::edge::{MAX_TARGETS, Template};
@@ -67,6 +69,8 @@ pub(crate) struct Config {
     pub(crate) mix_video_bitrate: u32,
     /// AAC bits per second of the mix.
     pub(crate) mix_audio_bitrate: u32,
+    /// What hosts are levelled to, in LUFS.
+    pub(crate) mix_loudness: Option<f64>,
     /// The mixer program.
     pub(crate) mixer: PathBuf,
     /// Where the sockets of the mixers are made.
@@ -187,6 +191,7 @@ impl Config {
                 layer.mix_audio_bitrate.unwrap_or(128_000),
                 16_000..=512_000,
             )?,
+            mix_loudness: layer.mix_loudness.unwrap_or_default().0,
             mixer: layer.mixer.map_or_else(beside_this_program, Ok)?,
             runtime_dir: layer.runtime_dir.unwrap_or_else(default_runtime_dir),
             log: layer.log.unwrap_or_else(|| DEFAULT_LOG.to_owned()),

@@ -11,7 +11,8 @@ impl Edge {
     pub(crate) fn restore(&mut self, earlier: Snapshot, seed: [u8; 32]) {
         let now = Instant::now();
         self.media.restore(earlier.peers);
-        self.mixes.restore(earlier.muted, earlier.targets);
+        self.mixes
+            .restore(earlier.muted, earlier.volumes, earlier.targets);
         self.signalling = Signalling::restore(earlier.rooms, now, Limits::default(), seed);
         self.signalling.set_scene_rules(self.mixes.scene_rules());
     }
@@ -62,6 +63,7 @@ impl Edge {
             rooms: self.signalling.save(now),
             peers: self.media.save(),
             muted: self.mixes.muted().clone(),
+            volumes: self.mixes.volumes().clone(),
             targets: self.mixes.saved_targets(),
             certificate: saver.certificate.clone(),
             https: saver.https.clone(),

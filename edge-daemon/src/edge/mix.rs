@@ -9,7 +9,7 @@ use crate::mixers::{Host, Mixer, MixerSpec, TargetSpec};
 use crate::view::{MixerView, TargetView};
 use lianmai_mixer_control::scene::Scene;
 use lianmai_mixer_control::{
-    AudioSource, Canvas, Codec as MixCodec, SeiKind, Settings, TargetId, VideoSource,
+    AudioSource, Canvas, Codec as MixCodec, SeiKind, Settings, TargetId, VideoSource, Volume,
 };
 use lianmai_plane::PlaneHandle;
 use lianmai_room::SceneRules;
@@ -54,6 +54,8 @@ pub(crate) struct MixSetup {
     pub(crate) video_bitrate: u32,
     /// AAC bits per second.
     pub(crate) audio_bitrate: u32,
+    /// What hosts are levelled to, in LUFS.
+    pub(crate) loudness: Option<f64>,
 }
 
 /// The mixers of all rooms.
@@ -69,6 +71,8 @@ pub(super) struct Mixes {
     /// Rooms that are closed, and of which only the mix is left.
     closed: BTreeSet<String>,
     muted: BTreeSet<EndpointId>,
+    /// Of streams that are not as loud as they come.
+    volumes: BTreeMap<EndpointId, Volume>,
     leaving: Vec<JoinHandle<()>>,
     running: Gauge,
 }
@@ -85,6 +89,7 @@ impl Mixes {
             plane,
             mixers: BTreeMap::new(),
             muted: BTreeSet::new(),
+            volumes: BTreeMap::new(),
             leaving: Vec::new(),
             running: metrics.mixers.clone(),
         }
@@ -138,6 +143,9 @@ impl Mixes {
         if self.muted.contains(&source) {
             mixer.mute(source, true);
         }
+        if let Some(volume) = self.volumes.get(&source) {
+            mixer.set_volume(source, *volume);
+        }
     }
 
     fn is_wanted(&mut self, room: &str) -> bool {
@@ -147,6 +155,7 @@ impl Mixes {
     /// A stream ended. With the last one of a room its mix goes on for a while, with nobody in it.
     pub(super) fn remove(&mut self, room: &str, source: EndpointId, now: Instant) {
         self.muted.remove(&source);
+        self.volumes.remove(&source);
         if let Some(hosts) = self.hosts.get_mut(room) {
             hosts.remove(&source);
             if hosts.is_empty() {
@@ -227,6 +236,14 @@ impl Mixes {
         }
     }
 
+    /// Makes a stream louder or softer in the mix.
+    pub(super) fn set_volume(&mut self, room: &str, source: EndpointId, volume: Volume) {
+        self.volumes.insert(source, volume);
+        if let Some(mixer) = self.mixers.get(room) {
+            mixer.set_volume(source, volume);
+        }
+    }
+
     /// What a room's mix is to look like.
     pub(super) fn set_scene(&mut self, room: &str, scene: Box<Scene>) {
         self.scenes.set(room, scene);
@@ -251,6 +268,11 @@ impl Mixes {
         &self.muted
     }
 
+    /// How loud streams are of which that was said.
+    pub(super) const fn volumes(&self) -> &BTreeMap<EndpointId, Volume> {
+        &self.volumes
+    }
+
     /// What scenes must keep to.
     pub(super) fn scene_rules(&self) -> SceneRules {
         SceneRules {
@@ -260,8 +282,14 @@ impl Mixes {
     }
 
     /// These are to be so when they come.
-    pub(super) fn restore(&mut self, muted: BTreeSet<EndpointId>, targets: BTreeMap<String, RoomTargets>) {
+    pub(super) fn restore(
+        &mut self,
+        muted: BTreeSet<EndpointId>,
+        volumes: BTreeMap<EndpointId, Volume>,
+        targets: BTreeMap<String, RoomTargets>,
+    ) {
         self.muted = muted;
+        self.volumes = volumes;
         self.targets.restore(targets);
     }
 
@@ -345,6 +373,7 @@ impl MixSetup {
             font: self.font.clone(),
             rtmps_ca: self.rtmps_ca.clone(),
             sei: self.sei,
+            loudness: self.loudness,
         };
         Mixer::start(self.spec.clone(), settings, targets, plane)
     }

@@ -234,6 +234,19 @@ impl Edge {
                 );
                 self.changed();
             }
+            Request::SetVolume {
+                room,
+                user,
+                volume,
+                reply,
+            } => {
+                let publication = signalling.publication(&room, &user);
+                respond(
+                    reply,
+                    publication.map(|source| self.mixes.set_volume(&room, source, volume)),
+                );
+                self.changed();
+            }
         }
     }
 
@@ -327,6 +340,14 @@ impl Edge {
                 Output::SceneChanged { room, scene } => {
                     tracing::info!(%room, layout = ?scene.layout, "layout changed");
                     self.mixes.set_scene(room.as_str(), scene);
+                }
+                Output::VolumeChanged {
+                    room,
+                    endpoint,
+                    volume,
+                } => {
+                    self.mixes.set_volume(room.as_str(), endpoint, volume);
+                    self.changed();
                 }
                 Output::Unpublished { room, user, endpoint } => {
                     let (room, user) = (room.as_str(), user.as_str());

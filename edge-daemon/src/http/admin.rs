@@ -1,9 +1,10 @@
-//! The admin API under `/api/v1`: look into rooms, mute, kick, close, change layouts,
+//! The admin API under `/api/v1`: look into rooms, mute, kick, close, change layouts and volumes,
 //! publish elsewhere. Described by an OpenAPI document that is made
 //! from this file.
 
 mod layout;
 mod targets;
+mod volume;
 
 use super::AdminAccess;
 use super::error::{ApiError, ErrorBody, ErrorDetail};
@@ -26,6 +27,7 @@ use serde::Deserialize;
 use std::net::SocketAddr;
 use targets::TargetRequest;
 use utoipa::{OpenApi, ToSchema};
+use volume::VolumeRequest;
 
 pub(super) fn routes(shared: &Shared) -> Router<Shared> {
     let guarded = Router::new()
@@ -43,6 +45,10 @@ pub(super) fn routes(shared: &Shared) -> Router<Shared> {
             get(targets::list).post(targets::add),
         )
         .route("/api/v1/rooms/{room}/targets/{target}", delete(targets::remove))
+        .route(
+            "/api/v1/rooms/{room}/participants/{user}/volume",
+            put(volume::change),
+        )
         .route("/api/v1/stats", get(stats))
         .layer(from_fn_with_state(shared.clone(), guard));
     Router::new()
@@ -72,7 +78,7 @@ pub(super) async fn guard(State(shared): State<Shared>, request: Request, next: 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Lianmai edge", description = "Look into rooms, mute, kick and close; publish mixes."),
-    paths(rooms, room, close, mixer, layout::show, layout::change, kick, mute, targets::list, targets::add, targets::remove, stats),
+    paths(rooms, room, close, mixer, layout::show, layout::change, kick, mute, targets::list, targets::add, targets::remove, volume::change, stats),
     components(schemas(
         ErrorBody<'_>,
         ErrorDetail<'_>,
@@ -88,7 +94,8 @@ pub(super) async fn guard(State(shared): State<Shared>, request: Request, next: 
         TargetRequest,
         TargetView,
         TrackView,
-        TransitView
+        TransitView,
+        VolumeRequest
     ))
 )]
 struct Document;

@@ -179,6 +179,15 @@ impl Rules {
                 self.tell(format!("mute {room} {user} {audio}"));
                 let _ = reply.send(present(&room, &user));
             }
+            Request::SetVolume {
+                room,
+                user,
+                volume,
+                reply,
+            } => {
+                self.tell(format!("volume {room} {user} {}", volume.percent()));
+                let _ = reply.send(present(&room, &user));
+            }
         }
     }
 

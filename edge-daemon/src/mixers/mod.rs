@@ -17,7 +17,7 @@ pub(crate) use target::TargetSpec;
 use crate::view::MixerView;
 use crate::webhooks::Webhooks;
 use lianmai_mixer_control::scene::Scene;
-use lianmai_mixer_control::{Settings, TargetId};
+use lianmai_mixer_control::{Settings, TargetId, Volume};
 use lianmai_plane::PlaneHandle;
 use lianmai_webrtc::EndpointId;
 use prometheus_client::metrics::counter::Counter;
@@ -84,6 +84,11 @@ impl Mixer {
     /// Take a host's sound out of the mix, or bring it back.
     pub(crate) fn mute(&self, source: EndpointId, audio: bool) {
         self.order(Order::Mute { source, audio });
+    }
+
+    /// Make a host louder or softer.
+    pub(crate) fn set_volume(&self, source: EndpointId, volume: Volume) {
+        self.order(Order::Volume { source, volume });
     }
 
     /// A host speaks, or no longer.

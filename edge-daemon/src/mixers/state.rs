@@ -5,7 +5,7 @@ use crate::view::{MixerView, TargetView};
 use lianmai_mixer_control::media::HostId;
 use lianmai_mixer_control::scene::Scene;
 use lianmai_mixer_control::{
-    AudioSource, Settings, TargetId, TargetState, TargetStats, ToMixer, VideoSource,
+    AudioSource, Settings, TargetId, TargetState, TargetStats, ToMixer, VideoSource, Volume,
 };
 use lianmai_webrtc::EndpointId;
 use std::collections::BTreeMap;
@@ -29,6 +29,7 @@ pub(super) enum Order {
     Add(Host),
     Remove(EndpointId),
     Mute { source: EndpointId, audio: bool },
+    Volume { source: EndpointId, volume: Volume },
     Speaking { source: EndpointId, speaking: bool },
     Scene(Box<Scene>),
     AddTarget(TargetSpec),
@@ -49,6 +50,7 @@ struct Seat {
     id: HostId,
     host: Host,
     muted: bool,
+    volume: Volume,
     speaking: bool,
 }
 
@@ -93,6 +95,13 @@ impl Desired {
                 });
                 (message, TapChange::None)
             }
+            Order::Volume { source, volume } => {
+                let message = self.seats.get_mut(&source).map(|seat| {
+                    seat.volume = volume;
+                    seat.volume_message()
+                });
+                (message, TapChange::None)
+            }
             Order::Speaking { source, speaking } => {
                 let seat = self.seats.get_mut(&source);
                 let changed = seat.filter(|seat| seat.speaking != speaking).map(|seat| {
@@ -126,6 +135,7 @@ impl Desired {
             id,
             host,
             muted: false,
+            volume: Volume::default(),
             speaking: false,
         };
         let message = seat.add_message();
@@ -137,8 +147,12 @@ impl Desired {
     pub(super) fn introduction(&self) -> Vec<ToMixer> {
         let hosts = self.seats.values().flat_map(|seat| {
             let muted = seat.muted.then(|| seat.mute_message());
+            let volume = (seat.volume != Volume::default()).then(|| seat.volume_message());
             let speaking = seat.speaking.then(|| seat.speaking_message());
-            std::iter::once(seat.add_message()).chain(muted).chain(speaking)
+            std::iter::once(seat.add_message())
+                .chain(muted)
+                .chain(volume)
+                .chain(speaking)
         });
         let targets = self.targets.iter().map(|target| target.spec.message());
         std::iter::once(ToMixer::Configure(self.settings.clone()))
@@ -232,6 +246,13 @@ impl Seat {
         }
     }
 
+    fn volume_message(&self) -> ToMixer {
+        ToMixer::Volume {
+            host: self.id,
+            volume: self.volume,
+        }
+    }
+
     fn mute_message(&self) -> ToMixer {
         ToMixer::Mute {
             host: self.id,
@@ -247,7 +268,7 @@ mod tests {
     use lianmai_mixer_control::media::HostId;
     use lianmai_mixer_control::scene::Scene;
     use lianmai_mixer_control::{
-        Canvas, SeiKind, Settings, TargetId, TargetOptions, TargetState, TargetUrl, ToMixer,
+        Canvas, SeiKind, Settings, TargetId, TargetOptions, TargetState, TargetUrl, ToMixer, Volume,
     };
     use lianmai_webrtc::EndpointId;
 
@@ -267,6 +288,7 @@ mod tests {
             font: None,
             rtmps_ca: None,
             sei: SeiKind::default(),
+            loudness: None,
         };
         Desired::new(settings, vec![target(0)])
     }
@@ -310,6 +332,23 @@ mod tests {
         );
         assert!(matches!(told[3], ToMixer::AddTarget { id: TargetId(0), .. }));
         assert_eq!(told.len(), 4);
+    }
+
+    #[test]
+    fn a_new_process_is_told_how_loud_hosts_are() {
+        let mut desired = desired();
+        desired.apply(host(1));
+        for percent in [30, 150] {
+            let volume = Volume::try_from(percent).expect("a volume");
+            let source = EndpointId(1);
+            let (told, _) = desired.apply(Order::Volume { source, volume });
+            let said = ToMixer::Volume {
+                host: HostId(0),
+                volume,
+            };
+            assert_eq!(told.as_ref(), Some(&said));
+            assert_eq!(desired.introduction()[2], said);
+        }
     }
 
     #[test]

@@ -137,6 +137,7 @@ impl Supervisor {
             Order::Add(_)
             | Order::Remove(_)
             | Order::Mute { .. }
+            | Order::Volume { .. }
             | Order::Speaking { .. }
             | Order::Scene(_)
             | Order::AddTarget(_)

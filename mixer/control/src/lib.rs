@@ -13,6 +13,7 @@ pub mod media;
 mod messages;
 pub mod scene;
 mod target;
+mod volume;
 
 pub use line::{LineError, MAX_LINE, decode, encode};
 pub use messages::{
@@ -20,6 +21,7 @@ pub use messages::{
     ToMixer, VERSION, VideoSource,
 };
 pub use target::{TagNames, TargetOptions, TargetOptionsError, TargetStats, TargetUrl, WhenFull};
+pub use volume::{Volume, VolumeError};
 
 /// File name of the control socket inside a mixer's directory.
 pub const CONTROL_SOCKET: &str = "control.sock";

@@ -3,6 +3,7 @@
 use crate::media::HostId;
 use crate::scene::Scene;
 use crate::target::{TargetOptions, TargetStats, TargetUrl};
+use crate::volume::Volume;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -60,6 +61,13 @@ pub enum ToMixer {
     RemoveTarget {
         /// The target.
         id: TargetId,
+    },
+    /// How loud a host is in the mix; 100 percent until it is said.
+    Volume {
+        /// The host.
+        host: HostId,
+        /// In percent.
+        volume: Volume,
     },
     /// Finish what is queued, close the targets and exit.
     Shutdown,
@@ -120,6 +128,8 @@ pub struct Settings {
     pub rtmps_ca: Option<PathBuf>,
     /// Whether the layout goes into the stream, and how.
     pub sei: SeiKind,
+    /// What every host is levelled to, in LUFS (EBU R 128); without it hosts stay as loud as they come.
+    pub loudness: Option<f64>,
 }
 
 /// The form of the layout in the stream (H.264 SEI).
@@ -238,4 +248,8 @@ pub struct HostStats {
     pub audio_error_ms: f64,
     /// Network delay above the fastest seen, in milliseconds.
     pub jitter_ms: f64,
+    /// How loud its recent sound is as it comes, in LUFS; nothing if it was silent so far, or is not levelled.
+    pub loudness_lufs: Option<f64>,
+    /// What levelling does to it, in dB.
+    pub gain_db: f64,
 }

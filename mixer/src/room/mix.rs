@@ -5,12 +5,12 @@ use super::keys::KeyFrames;
 use super::sei::LayoutSei;
 use super::stage::Stage;
 use crate::art::Prepared;
-use crate::audio::{AudioMixer, BLOCK, Pcm, SAMPLE_RATE};
+use crate::audio::{AudioMixer, BLOCK, Pcm, SAMPLE_RATE, VoiceStats};
 use crate::encode::{AudioEncoder, AudioEncoderError, EncodedPicture, VideoEncoder, VideoEncoderError};
 use lianmai_compositor::{Frame, FrameError, Size};
 use lianmai_mixer_control::media::HostId;
 use lianmai_mixer_control::scene::Scene;
-use lianmai_mixer_control::{Canvas, Settings};
+use lianmai_mixer_control::{Canvas, Settings, Volume};
 use lianmai_rtmp::Tag;
 use lianmai_rtmp::flv::{AudioMetadata, AvcConfig, AvcConfigError, Metadata, annexb};
 use lianmai_timeline::{EdgeTime, Span, Tick, Ticker};
@@ -46,6 +46,9 @@ pub enum MixError {
     /// The AAC encoder failed.
     #[error(transparent)]
     Audio(#[from] AudioEncoderError),
+    /// Sound cannot be measured.
+    #[error("the loudness meter: {0}")]
+    Loudness(#[from] ebur128::Error),
 }
 
 /// One room's output. Pictures and blocks of sound come at their ticks, whatever the hosts do.
@@ -88,7 +91,7 @@ impl Mix {
             stage: Stage::new(size)?,
             sei: LayoutSei::new(settings.sei, size, Scene::default().background.0),
             wall_clock: (start, Duration::ZERO),
-            sounds: AudioMixer::default(),
+            sounds: AudioMixer::new(settings.loudness)?,
             room_delay: lianmai_timeline::room::MIN_DELAY,
             video: VideoEncoder::new(canvas, settings.video_bitrate)?,
             audio,
@@ -141,6 +144,12 @@ impl Mix {
     pub(crate) fn mute(&mut self, host: HostId, muted: bool) {
         self.sei.mute(host, muted);
         self.sounds.mute(host, muted);
+    }
+
+    /// How loud a host is to be.
+    pub(crate) fn set_volume(&mut self, host: HostId, volume: Volume) {
+        self.sei.set_volume(host, volume);
+        self.sounds.set_volume(host, volume);
     }
 
     /// Decoded sound of a host.
@@ -244,10 +253,10 @@ impl Mix {
         self.room_delay
     }
 
-    /// How far a host's sound is from where it belongs.
+    /// What is known of a host's sound.
     #[must_use]
-    pub(crate) fn audio_error(&self, host: HostId) -> Span {
-        self.sounds.error(host)
+    pub(crate) fn voice_stats(&self, host: HostId) -> VoiceStats {
+        self.sounds.stats(host)
     }
 
     fn sound_tick(&mut self, tick: Tick, emit: &mut impl FnMut(Tag)) -> Result<(), MixError> {

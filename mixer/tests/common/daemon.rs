@@ -56,6 +56,7 @@ pub(crate) fn settings() -> Settings {
         font: None,
         rtmps_ca: None,
         sei: SeiKind::default(),
+        loudness: None,
     }
 }
 

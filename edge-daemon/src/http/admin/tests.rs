@@ -242,6 +242,7 @@ async fn the_document_describes_every_route_and_every_type_it_names() {
         "/api/v1/rooms/{room}/mixer",
         "/api/v1/rooms/{room}/participants/{user}",
         "/api/v1/rooms/{room}/participants/{user}/mute",
+        "/api/v1/rooms/{room}/participants/{user}/volume",
         "/api/v1/rooms/{room}/targets",
         "/api/v1/rooms/{room}/targets/{target}",
         "/api/v1/stats",
@@ -286,6 +287,32 @@ async fn a_layout_is_shown_and_changed() {
     );
     assert_eq!(fake.next().await, "layout show SideBySide");
     let (status, _) = put(&router, "/api/v1/rooms/none/layout", body).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_volume_is_changed_within_its_limits() {
+    let (mut fake, router) = local();
+    let path = "/api/v1/rooms/show/participants/alice/volume";
+    for percent in [0, 100, 200] {
+        let (status, _) = put(&router, path, &format!(r#"{{"volume": {percent}}}"#)).await;
+        assert_eq!(status, StatusCode::NO_CONTENT);
+        assert_eq!(fake.next().await, format!("volume show alice {percent}"));
+    }
+    for body in [
+        r#"{"volume": 201}"#,
+        r#"{"volume": -1}"#,
+        r#"{"volume": "50"}"#,
+        "{}",
+        r#"{"volume": 5, "x": 1}"#,
+    ] {
+        let (status, answer) = put(&router, path, body).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}: {answer}");
+    }
+    let (_, answer) = put(&router, path, r#"{"volume": 201}"#).await;
+    assert!(answer.contains("0 to 200"), "{answer}");
+    let absent = "/api/v1/rooms/show/participants/bob/volume";
+    let (status, _) = put(&router, absent, r#"{"volume": 50}"#).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
 }
 
