@@ -139,25 +139,15 @@ mod tests {
     #[test]
     fn whatever_comes_stays_below_the_ceiling() {
         let noise = |frame: usize| (frame as u32).wrapping_mul(2_654_435_761) as f32 / u32::MAX as f32 - 0.5;
-        let cases: [(&str, Box<dyn Fn(usize) -> f32>); 4] = [
-            (
-                "nine voices of full scale",
-                Box::new(|frame| sine(100.0, 9.0, frame)),
-            ),
-            (
-                "bursts",
-                Box::new(|frame| if frame % 9_000 < 40 { 6.0 } else { 0.1 }),
-            ),
-            (
-                "noise in bursts",
-                Box::new(move |frame| noise(frame) * if frame % 7_000 < 900 { 9.0 } else { 0.5 }),
-            ),
-            (
-                "one sample",
-                Box::new(|frame| if frame % 5_003 == 0 { 16.0 } else { 0.0 }),
-            ),
-        ];
-        for (name, sound) in cases {
+        let nine_voices = |frame: usize| sine(100.0, 9.0, frame);
+        let bursts = |frame: usize| if frame % 9_000 < 40 { 6.0_f32 } else { 0.1 };
+        let bursts_of_noise = |frame: usize| noise(frame) * if frame % 7_000 < 900 { 9.0 } else { 0.5 };
+        let one_sample = |frame: usize| if frame % 5_003 == 0 { 16.0_f32 } else { 0.0 };
+        let sounds: [&dyn Fn(usize) -> f32; 4] = [&nine_voices, &bursts, &bursts_of_noise, &one_sample];
+        for (sound, name) in sounds
+            .into_iter()
+            .zip(["voices", "bursts", "noise", "one sample"])
+        {
             let peak = peak(&limited(3.0, |frame| [sound(frame); 2]));
             assert!(peak <= CEILING + 1e-4 && peak > 0.5, "{name}: {peak}");
         }

@@ -43,7 +43,9 @@ impl AudioMixer {
             return;
         };
         match Voice::new(self.loudness) {
-            Ok(voice) => drop(seat.insert(voice)),
+            Ok(voice) => {
+                seat.insert(voice);
+            }
             Err(error) => tracing::error!(host = host.0, %error, "a host without sound"),
         }
     }

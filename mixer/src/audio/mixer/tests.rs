@@ -89,4 +89,5 @@ fn sound_of_a_host_that_is_not_in_the_mix_is_dropped() {
     assert!(mixer.mix(at(1_024)).iter().all(|sample| *sample == 0));
 }
 
+mod drift;
 mod loudness;

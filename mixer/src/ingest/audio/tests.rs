@@ -70,9 +70,9 @@ fn heard(packets: &[Vec<u8>], arrives: impl Fn(usize) -> bool) -> (Vec<f32>, u64
             sound[start + index] = frame[0];
         }
     };
-    for index in 0..PACKETS {
+    for (index, payload) in packets.iter().enumerate() {
         if arrives(index) {
-            let packet = rtp(index, &packets[index]);
+            let packet = rtp(index, payload);
             track
                 .push(&RtpPacket::parse(&packet).expect("RTP"))
                 .expect("a decoder");
@@ -152,7 +152,7 @@ fn pauses_of_dtx_are_silence_and_not_loss() {
             .push(&RtpPacket::parse(&packet).expect("RTP"))
             .expect("a decoder");
         track.drain(at(index + 1), times, |pcm, _| {
-            made += pcm.samples.len() / CHANNELS
+            made += pcm.samples.len() / CHANNELS;
         });
     }
     assert_eq!(track.totals(), super::Totals::default());
