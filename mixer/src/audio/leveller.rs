@@ -48,6 +48,8 @@ pub(super) struct Leveller {
     heard: u64,
     loudness: Option<f64>,
     gain_db: f64,
+    /// How far the gain moves with each block of the mix until the next gating block.
+    moving_db: f64,
 }
 
 impl Leveller {
@@ -61,17 +63,19 @@ impl Leveller {
             heard: 0,
             loudness: None,
             gain_db: 0.0,
+            moving_db: 0.0,
         })
     }
 
     /// Takes a block of the host's sound, before any gain.
     pub(super) fn hear(&mut self, block: &[f32]) -> Result<(), ebur128::Error> {
         self.meter.add_frames_f32(block)?;
+        self.gain_db += self.moving_db;
         self.due -= 1;
         if self.due == 0 {
             self.due = EVERY;
             let loudness = self.meter.loudness_momentary()?;
-            self.take(loudness);
+            self.moving_db = self.take(loudness) / f64::from(EVERY);
         }
         Ok(())
     }
@@ -94,9 +98,10 @@ impl Leveller {
         self.gain_db
     }
 
-    fn take(&mut self, loudness: f64) {
+    /// Takes the loudness of a gating block, and says how far the gain is to move until the next.
+    fn take(&mut self, loudness: f64) -> f64 {
         if loudness < self.absolute_gate() {
-            return;
+            return 0.0;
         }
         if self.sound.len() == WINDOW {
             self.sound.pop_front();
@@ -105,11 +110,11 @@ impl Leveller {
         let measured = gated(&self.sound);
         self.loudness = Some(measured);
         if loudness < measured - RELATIVE_GATE {
-            return;
+            return 0.0;
         }
         self.heard += 1;
         if self.heard < FIRST {
-            return;
+            return 0.0;
         }
         let step = if self.heard < SETTLING {
             SETTLING_STEP
@@ -117,7 +122,7 @@ impl Leveller {
             STEP
         };
         let wanted = (self.target - measured).clamp(-MAX_CUT, MAX_BOOST);
-        self.gain_db += (wanted - self.gain_db).clamp(-step, step);
+        (wanted - self.gain_db).clamp(-step, step)
     }
 
     /// The recommendation's is -70 LUFS, for finished programmes. A live microphone is louder than that while nobody
