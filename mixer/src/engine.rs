@@ -13,6 +13,7 @@ use crate::daemon::Daemon;
 use crate::ingest::Ingest;
 use crate::link::{Link, LinkError, Received};
 use crate::mixing::{Command, Fed, Feed, Feeds, Mixing, MixingError};
+use crate::record::Recorder;
 use crate::video::{Decoded, VideoTask, Worker};
 use crossbeam_channel::{Sender, bounded};
 use lianmai_mixer_control::{Codec, FromMixer, Settings, ToMixer, VERSION};
@@ -111,11 +112,14 @@ impl Engine {
         let (feed, fed) = bounded(FEED);
         let (commands, commanded) = bounded(COMMANDS);
         let (coded, tasks) = bounded::<VideoTask>(CODED);
+        let (recorder, recorded, recorded_mix) = Recorder::start(settings, daemon)?;
         let feeds = Feeds {
             mix: Feed::new(feed),
             coded,
+            recorded,
         };
-        let mixing = Mixing::new(settings, daemon.clone(), commanded, fed)?;
+        let recording = (recorder, recorded_mix);
+        let mixing = Mixing::new(settings, daemon.clone(), recording, commanded, fed)?;
         let (decoded, asking) = (feeds.mix.clone(), daemon.clone());
         let say = move |said| match said {
             Decoded::Picture(picture) => {
@@ -197,11 +201,12 @@ impl Engine {
                 video,
             } => {
                 tracing::info!(host = host.0, name, ?audio, ?video, "a host joins");
+                let is_h264 = video.as_ref().is_some_and(|video| video.codec == Codec::H264);
+                self.feeds.recorded.joined(host, &name, audio.is_some(), is_h264);
                 // Before `Add`, so that it is called by its name when it is first shown.
                 self.tell(Command::Name(host, name));
-                let shown = video.as_ref().is_some_and(|video| video.codec == Codec::H264);
                 self.ingest.add_host(host, audio, video, &mut self.feeds);
-                Command::Add(host, shown)
+                Command::Add(host, is_h264)
             }
             ToMixer::RemoveHost { host } => {
                 tracing::info!(host = host.0, "a host leaves");
@@ -214,6 +219,7 @@ impl Engine {
             ToMixer::Scene(scene) => return self.scenes.load(scene),
             ToMixer::AddTarget { id, url, options } => Command::AddTarget(id, url, options),
             ToMixer::RemoveTarget { id } => Command::RemoveTarget(id),
+            ToMixer::Record(record) => return self.feeds.recorded.record(record),
             ToMixer::Configure(_) => {
                 return tracing::warn!("the mix is configured already: `configure` is ignored");
             }

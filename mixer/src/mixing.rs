@@ -5,7 +5,8 @@ use crate::audio::Pcm;
 use crate::clock;
 use crate::daemon::Daemon;
 use crate::ingest::{HostCounters, Sink};
-use crate::output::{Recorder, Targets};
+use crate::output::Targets;
+use crate::record::{HostTap, MixTap, Recorder};
 use crate::room::{Mix, MixError};
 use crate::stats::Stats;
 use crate::video::{DecodedPicture, Task, VideoTask};
@@ -92,11 +93,14 @@ pub(crate) struct Feeds {
     pub mix: Feed,
     /// To the decoding thread.
     pub coded: Sender<VideoTask>,
+    /// To the recordings.
+    pub recorded: HostTap,
 }
 
 impl Feeds {
     /// A host left: its decoder is not needed any more.
-    pub(crate) fn remove(&self, host: HostId) {
+    pub(crate) fn remove(&mut self, host: HostId) {
+        self.recorded.gone(host);
         // A decoder that stays because the queue is full costs memory, and goes with the process.
         self.coded.try_send(VideoTask::Remove(host)).ok();
     }
@@ -107,12 +111,18 @@ impl Sink for Feeds {
         self.mix.send(Fed::Sound(host, pcm, captured));
     }
 
+    fn packet(&mut self, host: HostId, packet: &[u8], captured: EdgeTime) {
+        self.recorded.sound(host, packet, captured);
+    }
+
     fn picture(&mut self, host: HostId, task: Task) -> bool {
+        self.recorded.picture(host, &task);
         self.coded.try_send(VideoTask::Decode(host, task)).is_ok()
     }
 
     fn restarted(&mut self, host: HostId, kind: Kind) {
         if kind == Kind::Video {
+            self.recorded.restarted(host);
             // Without this the decoder goes on to its next key frame all the same.
             self.coded.try_send(VideoTask::Restart(host)).ok();
         }
@@ -132,6 +142,7 @@ pub enum MixingError {
 pub(crate) struct Mixing {
     mix: Mix,
     outlets: Outlets,
+    recorder: Recorder,
     stats: Stats,
     daemon: Daemon,
     commands: Receiver<Command>,
@@ -140,7 +151,8 @@ pub(crate) struct Mixing {
 
 struct Outlets {
     targets: Targets,
-    recorder: Option<Recorder>,
+    recorded: MixTap,
+    start: EdgeTime,
 }
 
 impl Mixing {
@@ -148,6 +160,7 @@ impl Mixing {
     pub(crate) fn new(
         settings: &Settings,
         daemon: Daemon,
+        (recorder, recorded): (Recorder, MixTap),
         commands: Receiver<Command>,
         fed: Receiver<Fed>,
     ) -> Result<Self, MixingError> {
@@ -156,12 +169,15 @@ impl Mixing {
         mix.set_wall_clock(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
         let mut outlets = Outlets {
             targets: Targets::new(daemon.clone(), settings.rtmps_ca.clone()),
-            recorder: recorder(settings),
+            recorded,
+            start,
         };
-        headers.into_iter().for_each(|tag| outlets.push(&tag));
+        let delay = mix.room_delay();
+        headers.into_iter().for_each(|tag| outlets.push(&tag, delay));
         Ok(Self {
             mix,
             outlets,
+            recorder,
             stats: Stats::new(start),
             daemon,
             commands,
@@ -175,11 +191,14 @@ impl Mixing {
             self.tick()?;
             self.report();
         }
-        self.mix.finish(&mut |tag| self.outlets.push(&tag));
-        self.outlets.targets.stop(GOODBYE);
-        if let Some(recorder) = self.outlets.recorder {
-            recorder.stop();
-        }
+        let delay = self.mix.room_delay();
+        self.mix.finish(&mut |tag| self.outlets.push(&tag, delay));
+        let Outlets {
+            targets, recorded, ..
+        } = self.outlets;
+        drop(recorded);
+        targets.stop(GOODBYE);
+        self.recorder.stop(GOODBYE);
         Ok(())
     }
 
@@ -251,10 +270,11 @@ impl Mixing {
 
     fn tick(&mut self) -> Result<(), MixingError> {
         let begun = clock::now();
-        if self.outlets.targets.take_key_frame_wanted() {
+        if self.outlets.targets.take_key_frame_wanted() | self.outlets.recorded.take_key_frame_wanted() {
             self.mix.want_key_frame();
         }
-        let mut emit = |tag: Tag| self.outlets.push(&tag);
+        let delay = self.mix.room_delay();
+        let mut emit = |tag: Tag| self.outlets.push(&tag, delay);
         self.mix.sound_ticks(begun, &mut emit)?;
         let begun = clock::now();
         if self.mix.picture_tick(begun, &mut emit)? {
@@ -272,6 +292,7 @@ impl Mixing {
                 frames_skipped,
                 room_delay_ms,
                 targets: self.outlets.targets.stats(),
+                recordings: self.recorder.board().stats(),
                 ..MixStats::default()
             }
         };
@@ -285,19 +306,8 @@ impl Mixing {
 }
 
 impl Outlets {
-    fn push(&mut self, tag: &Tag) {
+    fn push(&mut self, tag: &Tag, room_delay: Span) {
         self.targets.push(tag);
-        if let Some(recorder) = &mut self.recorder {
-            recorder.push(tag);
-        }
+        self.recorded.push(tag, self.start, room_delay);
     }
-}
-
-/// A disk that refuses is said and survived: the stream goes on without a recording.
-fn recorder(settings: &Settings) -> Option<Recorder> {
-    let directory = settings.record.as_ref()?;
-    let failed = |error: &lianmai_rtmp::RecordError| tracing::error!(%error, "this mix is not recorded");
-    Recorder::create(directory, &settings.room)
-        .inspect_err(failed)
-        .ok()
 }

@@ -1,6 +1,7 @@
 //! The mixer as a process, between a daemon that feeds it RTP and an RTMP server.
 
 mod common;
+mod recordings;
 mod targets;
 
 use common::Directory;
@@ -20,7 +21,7 @@ const RED: &str = "color=red:size=320x180:rate=30";
 const BLUE: &str = "color=blue:size=320x180:rate=30";
 
 /// Lets the hosts send in real time until `end`.
-fn play(daemon: &Daemon, hosts: &mut [&mut Host], end: EdgeTime) {
+pub(crate) fn play(daemon: &Daemon, hosts: &mut [&mut Host], end: EdgeTime) {
     while clock::now() < end {
         let now = clock::now();
         hosts.iter_mut().for_each(|host| host.send(daemon, now));
@@ -142,7 +143,7 @@ fn two_hosts_are_seen_and_heard_and_one_may_leave_without_a_gap() {
 }
 
 /// The first time in milliseconds at which `level` of the stream exceeds half of its maximum.
-fn onset(levels: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
+pub(crate) fn onset(levels: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
     let peak = levels.clone().map(|(_, level)| level).fold(0.0, f64::max);
     let mut levels = levels;
     levels
@@ -279,34 +280,6 @@ fn a_target_that_closes_is_published_to_again_from_a_key_frame() {
         .expect("pictures");
     assert!(first.is_key_frame());
     assert!(decode(&tags).pictures.len() >= 15);
-}
-
-#[test]
-fn the_recording_is_a_playable_file_of_the_room() {
-    let directory = Directory::new();
-    let mut daemon = Daemon::start(lianmai_mixer_control::Settings {
-        record: Some(directory.path().to_owned()),
-        ..settings()
-    });
-    daemon.wait_for(
-        "statistics",
-        |said| matches!(said, FromMixer::Stats(stats) if stats.frames_encoded > 20),
-    );
-    daemon.terminate();
-    assert!(daemon.exit().success(), "SIGTERM is a clean end");
-    let file = std::fs::read_dir(directory.path())
-        .expect("read")
-        .next()
-        .expect("one file")
-        .expect("read")
-        .path();
-    assert!(
-        file.file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with("test_room-")),
-        "{file:?}"
-    );
-    let decoded = media::decode(&file);
-    assert!(decoded.pictures.len() > 20 && decoded.sound.len() > RATE / 2);
 }
 
 #[test]

@@ -11,6 +11,7 @@
 mod line;
 pub mod media;
 mod messages;
+mod record;
 pub mod scene;
 mod target;
 
@@ -19,6 +20,7 @@ pub use messages::{
     AudioSource, Canvas, Codec, FromMixer, HostStats, MixStats, SeiKind, Settings, TargetId, TargetState,
     ToMixer, VERSION, VideoSource,
 };
+pub use record::{Record, RecordingState, RecordingStats};
 pub use target::{TagNames, TargetOptions, TargetOptionsError, TargetStats, TargetUrl, WhenFull};
 
 /// File name of the control socket inside a mixer's directory.

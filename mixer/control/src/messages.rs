@@ -1,6 +1,7 @@
 //! The messages of the control socket.
 
 use crate::media::HostId;
+use crate::record::{Record, RecordingStats};
 use crate::scene::Scene;
 use crate::target::{TargetOptions, TargetStats, TargetUrl};
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,8 @@ pub enum ToMixer {
         /// The target.
         id: TargetId,
     },
+    /// What is recorded from now on, until this is said again.
+    Record(Record),
     /// Finish what is queued, close the targets and exit.
     Shutdown,
 }
@@ -110,7 +113,7 @@ pub struct Settings {
     pub audio_bitrate: u32,
     /// Seconds between key frames.
     pub gop_seconds: u32,
-    /// Where to record the mix, if anywhere: an FLV file is made in this directory.
+    /// Where recordings are made, if [`ToMixer::Record`] asks for some: files of fragmented MP4 in this directory.
     pub record: Option<PathBuf>,
     /// Where the images of scenes are, if anywhere: PNG files.
     pub images: Option<PathBuf>,
@@ -215,6 +218,9 @@ pub struct MixStats {
     pub targets: Vec<TargetStats>,
     /// One entry a host.
     pub hosts: Vec<HostStats>,
+    /// One entry a file: all that grow, and the last that do no longer.
+    #[serde(default)]
+    pub recordings: Vec<RecordingStats>,
 }
 
 /// What a mixer knows of one host.

@@ -33,6 +33,14 @@ pub(super) struct Totals {
     pub errors: u64,
 }
 
+/// What a track gives.
+pub(super) enum Taken<'a> {
+    /// A packet as it came.
+    Packet(&'a [u8]),
+    /// What it sounds like.
+    Sound(Pcm),
+}
+
 /// When the sound at a timestamp was captured, and by when it has to be decoded.
 pub(super) struct Times {
     /// The instant of capture.
@@ -84,12 +92,12 @@ impl AudioTrack {
         Ok(heard)
     }
 
-    /// Decodes what is next by `now` and hands it to `take`, each with the instant of its capture.
+    /// Hands what is next by `now` to `take`, packet and sound, each with the instant of its capture.
     pub(super) fn drain(
         &mut self,
         now: EdgeTime,
         times: impl Fn(RtpTimestamp) -> Option<Times>,
-        mut take: impl FnMut(Pcm, EdgeTime),
+        mut take: impl FnMut(Taken<'_>, EdgeTime),
     ) {
         let deadline = |timestamp| times(timestamp).map(|times| times.deadline);
         while let Some(item) = self.jitter.pop(now, deadline) {
@@ -103,9 +111,10 @@ impl AudioTrack {
             let ticks = packet.timestamp.unwrap_near(self.newest);
             self.newest = ticks;
             let after_loss = std::mem::take(&mut self.after_loss);
+            take(Taken::Packet(&packet.payload), captured);
             self.decoder.decode(ticks.0, &packet.payload, after_loss, |pcm| {
                 let captured = captured + Span::from_ticks(pcm.position - ticks.0, i64::from(SAMPLE_RATE));
-                take(pcm, captured);
+                take(Taken::Sound(pcm), captured);
             });
         }
     }

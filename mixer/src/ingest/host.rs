@@ -1,6 +1,6 @@
 //! The tracks of one host.
 
-use super::audio::{AudioTrack, Times};
+use super::audio::{AudioTrack, Taken, Times};
 use super::reports::sender_reports;
 use super::track::Heard;
 use super::video::VideoTrack;
@@ -120,7 +120,10 @@ impl Host {
             audio.drain(
                 now,
                 |timestamp| times(Kind::Audio, timestamp),
-                |pcm, captured| sink.sound(id, pcm, captured),
+                |taken, captured| match taken {
+                    Taken::Packet(packet) => sink.packet(id, packet, captured),
+                    Taken::Sound(pcm) => sink.sound(id, pcm, captured),
+                },
             );
         }
         if let Some(video) = &mut self.video {

@@ -30,6 +30,8 @@ const MAX_ROUND_TRIP: u64 = 10_000_000_000;
 pub(crate) trait Sink {
     /// Decoded sound whose first frame was captured at `captured`.
     fn sound(&mut self, host: HostId, pcm: Pcm, captured: EdgeTime);
+    /// An Opus packet as it came, before it is decoded; its first sample was captured at `captured`.
+    fn packet(&mut self, host: HostId, packet: &[u8], captured: EdgeTime);
     /// A coded picture; false if there is no room for it.
     fn picture(&mut self, host: HostId, task: Task) -> bool;
     /// The host's encoder started anew, or another one took its place: what is left of the old one is void.

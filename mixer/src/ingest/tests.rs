@@ -19,6 +19,7 @@ const SLICE: [u8; 5] = [0x61, 0x9a, 9, 8, 7];
 #[derive(Default)]
 struct Taken {
     sounds: Vec<(Pcm, EdgeTime)>,
+    packets: Vec<(Vec<u8>, EdgeTime)>,
     pictures: Vec<Task>,
     restarts: usize,
     full: bool,
@@ -27,6 +28,9 @@ struct Taken {
 impl Sink for Taken {
     fn sound(&mut self, _: HostId, pcm: Pcm, captured: EdgeTime) {
         self.sounds.push((pcm, captured));
+    }
+    fn packet(&mut self, _: HostId, packet: &[u8], captured: EdgeTime) {
+        self.packets.push((packet.to_vec(), captured));
     }
     fn picture(&mut self, _: HostId, task: Task) -> bool {
         if !self.full {

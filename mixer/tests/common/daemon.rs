@@ -175,6 +175,12 @@ impl Daemon {
         kill(pid, Signal::SIGTERM).expect("it runs");
     }
 
+    /// Kills it, so that it can do nothing more.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().expect("it runs");
+        self.process.wait().expect("our child");
+    }
+
     /// Waits for the end of the process.
     pub(crate) fn exit(&mut self) -> ExitStatus {
         let deadline = Instant::now() + Duration::from_secs(8);
