@@ -2,10 +2,10 @@
 
 pub(crate) use lianmai_room::Patched;
 
-use crate::edge::TargetError;
-use crate::view::{RoomView, StatsView, TargetView};
+use crate::edge::{RecordError, TargetError};
+use crate::view::{RoomRecordingView, RoomView, StatsView, TargetView};
 use lianmai_mixer_control::scene::Scene;
-use lianmai_mixer_control::{TargetId, TargetOptions, TargetUrl};
+use lianmai_mixer_control::{Record, TargetId, TargetOptions, TargetUrl};
 use lianmai_room::{ConnectionId, ResourceError, ResourceId, RoomError};
 use tokio::sync::{mpsc, oneshot};
 
@@ -41,6 +41,9 @@ pub(crate) enum EdgeError {
     /// A target cannot be added or taken away.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// A recording cannot begin.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// The edge is shutting down.
     #[error("the edge is shutting down")]
     ShuttingDown,
@@ -134,6 +137,15 @@ pub(crate) enum Request {
         room: String,
         id: TargetId,
         reply: Reply<()>,
+    },
+    Recording {
+        room: String,
+        reply: Reply<RoomRecordingView>,
+    },
+    SetRecording {
+        room: String,
+        record: Record,
+        reply: Reply<RoomRecordingView>,
     },
 }
 
@@ -279,6 +291,21 @@ impl EdgeHandle {
     /// Publish it there no longer.
     pub(crate) async fn remove_target(&self, room: String, id: TargetId) -> Result<(), EdgeError> {
         self.ask(|reply| Request::RemoveTarget { room, id, reply }).await
+    }
+
+    /// What of a room is recorded, and its files.
+    pub(crate) async fn recording(&self, room: String) -> Result<RoomRecordingView, EdgeError> {
+        self.ask(|reply| Request::Recording { room, reply }).await
+    }
+
+    /// What of it is recorded from now on.
+    pub(crate) async fn set_recording(
+        &self,
+        room: String,
+        record: Record,
+    ) -> Result<RoomRecordingView, EdgeError> {
+        self.ask(|reply| Request::SetRecording { room, record, reply })
+            .await
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, EdgeError> {

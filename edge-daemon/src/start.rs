@@ -5,11 +5,12 @@ use crate::edge::{self, Edge, Events, MediaSetup, MixSetup};
 use crate::handover::{self, Inherited, SaveMetrics, Saver, Snapshot, Store};
 use crate::http::{self, LiveStreams, SelfSigned, Services};
 use crate::live::{Live, NoOrigin};
-use crate::mixers::{MixerSpec, TargetMetrics};
+use crate::mixers::{MixerSpec, RecordingMetrics, TargetMetrics};
 use crate::plane::{self, Plane};
 use crate::signals;
 use crate::webhooks::{self, Webhooks};
 use anyhow::{Context, Result};
+use lianmai_mixer_control::Record;
 use lianmai_origin::{Origin, OriginConfig};
 use lianmai_plane::{PlaneHandle, Resumption};
 use lianmai_rtmp::RtmpUrl;
@@ -17,6 +18,7 @@ use lianmai_webrtc::{Certificate, Transport, TransportHandle};
 use prometheus_client::registry::Registry;
 use std::fmt::Write as _;
 use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
 use std::sync::Arc;
 
 /// The name that the media socket is kept under.
@@ -215,6 +217,7 @@ fn mixes(config: &Config, metrics: &edge::Metrics, registry: &mut Registry) -> R
             log: config.log.clone(),
             restarts: metrics.mixer_restarts.clone(),
             targets: TargetMetrics::new(registry),
+            recordings: RecordingMetrics::new(registry),
             webhooks,
         },
         targets: config.rtmp_targets.clone(),
@@ -222,6 +225,7 @@ fn mixes(config: &Config, metrics: &edge::Metrics, registry: &mut Registry) -> R
         sei: config.sei,
         idle: config.idle_slate,
         record: config.record.clone(),
+        record_what: config.record_what,
         canvas: config.canvas.0,
         scene: config.scene.clone(),
         images: config.images.clone(),
@@ -273,7 +277,7 @@ fn screen(config: &Config, url: &str, plane: &PlaneHandle, chosen: &Plane) -> St
         line("origin", format!("rtmp://{address}/live/ROOM"));
     }
     if let Some(dir) = &config.record {
-        line("record", dir.display().to_string());
+        line("record", record_line(config.record_what, dir));
     }
     if config.tls == Tls::SelfSigned {
         text.push_str(
@@ -282,6 +286,16 @@ fn screen(config: &Config, url: &str, plane: &PlaneHandle, chosen: &Plane) -> St
     }
     text.push('\n');
     text
+}
+
+fn record_line(what: Record, directory: &Path) -> String {
+    let what = match (what.mix, what.hosts) {
+        (true, true) => "mixes and hosts",
+        (true, false) => "mixes",
+        (false, true) => "hosts",
+        (false, false) => "what is asked for",
+    };
+    format!("{what} into {}", directory.display())
 }
 
 fn mix_line(config: &Config) -> String {

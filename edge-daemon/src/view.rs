@@ -110,6 +110,8 @@ pub(crate) struct MixerView {
     pub(crate) restarts: u64,
     /// Where the mix goes.
     pub(crate) targets: Vec<TargetView>,
+    /// What it records, and recorded.
+    pub(crate) recordings: Vec<RecordingView>,
     /// The last report of the mixer, as it sent it.
     #[schema(value_type = Option<Object>)]
     pub(crate) stats: Option<lianmai_mixer_control::MixStats>,
@@ -132,6 +134,34 @@ pub(crate) struct TargetView {
     /// What the mixer last counted.
     #[schema(value_type = Option<Object>)]
     pub(crate) stats: Option<lianmai_mixer_control::TargetStats>,
+}
+
+/// What of a room is recorded.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct RoomRecordingView {
+    /// The mix.
+    pub(crate) mix: bool,
+    /// Each host, as it comes.
+    pub(crate) hosts: bool,
+    /// Files of the room's mixer: those that grow, and the last ones that do no longer.
+    pub(crate) files: Vec<RecordingView>,
+}
+
+/// One recorded file.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct RecordingView {
+    /// Its name in the directory of recordings.
+    pub(crate) file: String,
+    /// Whose it is; absent for the mix.
+    pub(crate) host: Option<String>,
+    /// `recording`, `behind` (the disk is too slow: there is a hole), `failed` or `ended`.
+    pub(crate) state: String,
+    /// What is wrong.
+    pub(crate) reason: Option<String>,
+    /// Its length.
+    pub(crate) bytes: u64,
+    /// Pictures and frames of sound that are missing because the disk was slow.
+    pub(crate) dropped_frames: u64,
 }
 
 /// Totals of the edge.

@@ -5,6 +5,7 @@ use lianmai_tests::connections;
 use lianmai_tests::crash::Outage;
 use lianmai_tests::edge::{Edge, free_tcp, free_udp, programs};
 use lianmai_tests::host::Seat;
+use lianmai_tests::http::send;
 use lianmai_tests::report;
 use lianmai_tests::talk::{NAMES, capture, close, watch};
 use lianmai_tests::wait::until;
@@ -12,8 +13,10 @@ use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use serde_json::{Value, json};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
+use ureq::http::Request;
 
 const ROOM: &str = "studio";
 const TEST: &str = "handover";
@@ -25,13 +28,31 @@ const BACK: Duration = Duration::from_secs(2);
 const TALK: Duration = Duration::from_secs(8);
 
 /// An edge whose daemon has a parent that keeps what it leaves.
-fn kept_edge() -> Result<Edge> {
+fn kept_edge(recordings: &Path) -> Result<Edge> {
     let (http, media, origin) = (free_tcp()?, free_udp()?, free_tcp()?);
     let [shown_http, shown_media, shown_origin] = [http, media, origin].map(|address| address.to_string());
     let mut command = Command::new(programs().join("lianmai-edge"));
     command.args(["keep", "--http", &shown_http, "--media", &shown_media]);
     command.args(["--origin", &shown_origin, "--canvas", "640x360@15"]);
+    command
+        .args(["--record-what", "none", "--record"])
+        .arg(recordings);
     Edge::launch(&mut command, http, media, origin)
+}
+
+/// Says what is recorded, if something is said, and tells what is, with how many files.
+fn recording(edge: &Edge, wanted: Option<Value>) -> Result<Value> {
+    let url = format!("{}/api/v1/rooms/{ROOM}/recording", edge.url);
+    let request = match wanted {
+        Some(wanted) => Request::put(url)
+            .header("content-type", "application/json")
+            .body(wanted.to_string())?,
+        None => Request::get(url).body(String::new())?,
+    };
+    let response = send(request)?;
+    let shown: Value = serde_json::from_str(response.body())?;
+    let files = shown["files"].as_array().map(Vec::len);
+    Ok(json!([shown["mix"], shown["hosts"], files]))
 }
 
 fn mixer_pid(edge: &Edge) -> Result<Option<Pid>> {
@@ -57,7 +78,8 @@ fn members(edge: &Edge) -> Result<Value> {
 
 #[tokio::test]
 async fn a_daemon_that_is_killed_goes_on_with_the_same_room() -> Result<()> {
-    let edge = kept_edge()?;
+    let recordings = tempfile::tempdir()?;
+    let edge = kept_edge(recordings.path())?;
     let mut browsers = Vec::new();
     for (index, name) in NAMES.iter().enumerate().take(2) {
         let seat = Seat {
@@ -68,6 +90,7 @@ async fn a_daemon_that_is_killed_goes_on_with_the_same_room() -> Result<()> {
         browsers.push(seat.join(&capture(index, 2)).await?);
     }
     watch(TEST, &browsers, TALK).await.with_context(|| edge.log())?;
+    recording(&edge, Some(json!({"hosts": true})))?;
     let (before, mixer) = (members(&edge)?, mixer_pid(&edge)?.context("no mixer")?);
     connections::mark(&browsers).await?;
     let gap = Outage::begin(&edge)?.end(BACK)?;
@@ -95,5 +118,10 @@ async fn a_daemon_that_is_killed_goes_on_with_the_same_room() -> Result<()> {
         .await
         .with_context(|| edge.log())?;
     ensure!(members(&edge)? == before, "{}", members(&edge)?);
+    let recorded = recording(&edge, None)?;
+    ensure!(
+        recorded == json!([false, true, 2]),
+        "what was asked of the daemon before: {recorded}"
+    );
     close(browsers).await
 }

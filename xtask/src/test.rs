@@ -83,6 +83,11 @@ const PARTS: &[Part] = &[
         run: || system("publishing"),
     },
     Part {
+        name: "recording",
+        about: "files of a mix and a host, a full disk, a dead mixer, HLS",
+        run: || system("recording"),
+    },
+    Part {
         name: "layout",
         about: "a layout that changes while it is watched, and outlives the mixer",
         run: || system("layout"),

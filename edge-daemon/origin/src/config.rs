@@ -20,6 +20,10 @@ pub struct OriginConfig {
     pub max_streams: usize,
     /// Players at a time, RTMP and FLV together.
     pub max_players: usize,
+    /// Streams at a time that are made into HLS segments.
+    pub max_hls_streams: usize,
+    /// How long that goes on after somebody last asked: a player asks every two seconds.
+    pub hls_idle: Duration,
     /// What one peer may make us hold.
     pub message: Limits,
     /// From the first byte to an accepted `publish` or `play`.
@@ -45,6 +49,8 @@ impl Default for OriginConfig {
             max_connections: 512,
             max_streams: 128,
             max_players: 1024,
+            max_hls_streams: 32,
+            hls_idle: Duration::from_secs(30),
             message: Limits::default(),
             handshake_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(15),

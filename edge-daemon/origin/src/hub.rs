@@ -128,6 +128,13 @@ impl Hub {
         Ok((id, outlet))
     }
 
+    /// Whether somebody publishes it now.
+    pub(crate) fn is_publishing(&self, name: &StreamName) -> bool {
+        self.streams
+            .get(name)
+            .is_some_and(|stream| stream.publisher.is_some())
+    }
+
     /// A player is gone.
     pub(crate) fn leave(&mut self, name: &StreamName, player: PeerId) {
         let removed = self

@@ -1,5 +1,6 @@
 //! One source of configuration: what the flags and the environment said, or what the file said.
 
+use super::record::RecordWhat;
 use super::{Admin, Canvas, ConfigError, DefaultScene, Origin, PlaneChoice, Sei, Tls};
 use clap::Parser;
 use serde::Deserialize;
@@ -89,9 +90,13 @@ pub(crate) struct Layer {
     #[arg(long, value_name = "FILE", env = "LIANMAI_WEBHOOK_SECRET_FILE")]
     pub(crate) webhook_secret_file: Option<PathBuf>,
 
-    /// Record each room's mix into this directory (FLV)
+    /// Directory of recordings: fragmented MP4, a file for each mix and host
     #[arg(long, value_name = "DIR", env = "LIANMAI_RECORD")]
     pub(crate) record: Option<PathBuf>,
+
+    /// What of each room is recorded there from its start: mix, hosts, both or none (default: mix)
+    #[arg(long, value_name = "WHAT", env = "LIANMAI_RECORD_WHAT")]
+    pub(crate) record_what: Option<RecordWhat>,
 
     /// Picture of the mix (default: 1280x720@30)
     #[arg(long, value_name = "WxH@FPS", env = "LIANMAI_CANVAS")]
@@ -169,6 +174,7 @@ impl Layer {
             webhook: or_list(self.webhook, below.webhook),
             webhook_secret_file: self.webhook_secret_file.or(below.webhook_secret_file),
             record: self.record.or(below.record),
+            record_what: self.record_what.or(below.record_what),
             canvas: self.canvas.or(below.canvas),
             layout: self.layout.or(below.layout),
             images: self.images.or(below.images),

@@ -1,6 +1,7 @@
 //! The daemon's configuration: flags over environment over file over defaults, checked once, typed from then on.
 
 mod layer;
+mod record;
 mod values;
 mod webhook;
 
@@ -53,8 +54,10 @@ pub(crate) struct Config {
     pub(crate) sei: lianmai_mixer_control::SeiKind,
     /// Who is told what happens.
     pub(crate) webhooks: Option<WebhookConfig>,
-    /// Where mixes are recorded.
+    /// Where recordings are made.
     pub(crate) record: Option<PathBuf>,
+    /// What of each room is recorded, as long as nobody says otherwise.
+    pub(crate) record_what: lianmai_mixer_control::Record,
     /// Picture of the mix.
     pub(crate) canvas: Canvas,
     /// What rooms look like for which nothing was said.
@@ -172,6 +175,7 @@ impl Config {
             idle_slate: idle(layer.idle_slate.unwrap_or(30))?,
             sei: layer.mix_sei.unwrap_or_default().0,
             webhooks: webhook::settle(layer.webhook, layer.webhook_secret_file.as_deref())?,
+            record_what: record::settle(layer.record_what, layer.record.as_deref())?,
             record: layer.record,
             canvas,
             scene,

@@ -11,7 +11,8 @@ impl Edge {
     pub(crate) fn restore(&mut self, earlier: Snapshot, seed: [u8; 32]) {
         let now = Instant::now();
         self.media.restore(earlier.peers);
-        self.mixes.restore(earlier.muted, earlier.targets);
+        self.mixes
+            .restore(earlier.muted, earlier.targets, earlier.recordings);
         self.signalling = Signalling::restore(earlier.rooms, now, Limits::default(), seed);
         self.signalling.set_scene_rules(self.mixes.scene_rules());
     }
@@ -63,6 +64,7 @@ impl Edge {
             peers: self.media.save(),
             muted: self.mixes.muted().clone(),
             targets: self.mixes.saved_targets(),
+            recordings: self.mixes.saved_recordings(),
             certificate: saver.certificate.clone(),
             https: saver.https.clone(),
         };

@@ -2,14 +2,15 @@
 
 use super::Metrics;
 use super::idle::Idle;
+use super::recordings::{RecordError, Recordings};
 use super::scenes::Scenes;
 use super::targets::{RoomTargets, TargetError, Targets, Template};
 use crate::handle::NewTarget;
 use crate::mixers::{Host, Mixer, MixerSpec, TargetSpec};
-use crate::view::{MixerView, TargetView};
+use crate::view::{MixerView, RoomRecordingView, TargetView};
 use lianmai_mixer_control::scene::Scene;
 use lianmai_mixer_control::{
-    AudioSource, Canvas, Codec as MixCodec, SeiKind, Settings, TargetId, VideoSource,
+    AudioSource, Canvas, Codec as MixCodec, Record, SeiKind, Settings, TargetId, VideoSource,
 };
 use lianmai_plane::PlaneHandle;
 use lianmai_room::SceneRules;
@@ -40,8 +41,10 @@ pub(crate) struct MixSetup {
     pub(crate) sei: SeiKind,
     /// How long a mix goes on without hosts.
     pub(crate) idle: Duration,
-    /// Where mixes are recorded.
+    /// Where recordings are made.
     pub(crate) record: Option<PathBuf>,
+    /// What of rooms is recorded of which nothing was said.
+    pub(crate) record_what: Record,
     /// What rooms look like for which nothing was said.
     pub(crate) scene: Scene,
     /// Where the images of scenes are.
@@ -63,6 +66,7 @@ pub(super) struct Mixes {
     mixers: BTreeMap<String, Mixer>,
     scenes: Scenes,
     targets: Targets,
+    recordings: Recordings,
     /// Who publishes in each room.
     hosts: BTreeMap<String, BTreeMap<EndpointId, Host>>,
     idle: Idle,
@@ -78,6 +82,7 @@ impl Mixes {
         Self {
             scenes: Scenes::new(setup.scene.clone()),
             targets: Targets::new(setup.targets.clone()),
+            recordings: Recordings::new(setup.record.is_some(), setup.record_what),
             hosts: BTreeMap::new(),
             idle: Idle::new(setup.idle),
             closed: BTreeSet::new(),
@@ -122,6 +127,7 @@ impl Mixes {
             .setup
             .start(room, self.targets.of(room).to_vec(), self.plane.clone());
         mixer.set_scene(self.scenes.of(room));
+        mixer.record(self.recordings.of(room));
         self.mixers.insert(room.to_owned(), mixer);
         for host in hosts {
             self.seat(room, host);
@@ -141,7 +147,7 @@ impl Mixes {
     }
 
     fn is_wanted(&mut self, room: &str) -> bool {
-        self.setup.record.is_some() || !self.targets.of(room).is_empty()
+        self.recordings.of(room).is_anything() || !self.targets.of(room).is_empty()
     }
 
     /// A stream ended. With the last one of a room its mix goes on for a while, with nobody in it.
@@ -207,6 +213,33 @@ impl Mixes {
         Ok(())
     }
 
+    /// What of a room is recorded, and its files.
+    pub(super) fn recording(&self, room: &str) -> RoomRecordingView {
+        let Record { mix, hosts } = self.recordings.of(room);
+        let files = self.view(room).map(|view| view.recordings).unwrap_or_default();
+        RoomRecordingView { mix, hosts, files }
+    }
+
+    /// What of it is recorded from now on. A mix that nobody wants any more ends.
+    pub(super) fn set_recording(&mut self, room: &str, record: Record) -> Result<(), RecordError> {
+        self.recordings.set(room, record)?;
+        if !self.is_wanted(room) {
+            self.stop(room);
+        } else if let Some(mixer) = self.mixers.get(room) {
+            mixer.record(record);
+        } else {
+            self.start_if_wanted(room);
+        }
+        Ok(())
+    }
+
+    /// What was said of recordings, for a later process.
+    pub(super) fn saved_recordings(&self) -> BTreeMap<String, Record> {
+        let mut saved = self.recordings.save();
+        saved.retain(|room, _| !self.closed.contains(room));
+        saved
+    }
+
     /// Targets of all rooms, for a later process.
     pub(super) fn saved_targets(&self) -> BTreeMap<String, RoomTargets> {
         let mut saved = self.targets.save();
@@ -260,7 +293,13 @@ impl Mixes {
     }
 
     /// These are to be so when they come.
-    pub(super) fn restore(&mut self, muted: BTreeSet<EndpointId>, targets: BTreeMap<String, RoomTargets>) {
+    pub(super) fn restore(
+        &mut self,
+        muted: BTreeSet<EndpointId>,
+        targets: BTreeMap<String, RoomTargets>,
+        recordings: BTreeMap<String, Record>,
+    ) {
+        self.recordings.restore(recordings);
         self.muted = muted;
         self.targets.restore(targets);
     }
@@ -270,6 +309,7 @@ impl Mixes {
         self.hosts.remove(room);
         if !self.mixers.contains_key(room) {
             self.scenes.forget(room);
+            self.recordings.forget(room);
             return self.targets.forget(room);
         }
         self.closed.insert(room.to_owned());
@@ -304,6 +344,7 @@ impl Mixes {
         self.idle.end(room);
         if self.closed.remove(room) {
             self.targets.forget(room);
+            self.recordings.forget(room);
             self.scenes.forget(room);
         }
         self.leaving.retain(|mixer| !mixer.is_finished());

@@ -6,19 +6,21 @@ mod media;
 mod metrics;
 mod mix;
 mod overview;
+mod recordings;
 mod scenes;
 mod targets;
 
 pub(crate) use media::MediaSetup;
 pub(crate) use metrics::Metrics;
 pub(crate) use mix::MixSetup;
+pub(crate) use recordings::RecordError;
 pub(crate) use targets::{MAX_TARGETS, RoomTargets, TargetError, Template};
 
 use crate::handle::{EdgeError, EdgeHandle, NewTarget, Request, Resource, SocketOutput};
 use crate::handover::Saver;
-use crate::view::TargetView;
+use crate::view::{RoomRecordingView, TargetView};
 use crate::webhooks::{Event, Webhooks};
-use lianmai_mixer_control::TargetId;
+use lianmai_mixer_control::{Record, TargetId};
 use lianmai_plane::Event as PlaneEvent;
 use lianmai_room::{ConnectionId, EndpointLoss, Limits, Output, Signalling, WhipSession};
 use lianmai_webrtc::{LostReason, TransportEvent};
@@ -122,6 +124,17 @@ impl Edge {
         self.mixes.remove_target(room, id)
     }
 
+    fn recording(&self, room: &str) -> Result<RoomRecordingView, EdgeError> {
+        self.must_be_there(room)?;
+        Ok(self.mixes.recording(room))
+    }
+
+    fn set_recording(&mut self, room: &str, record: Record) -> Result<RoomRecordingView, EdgeError> {
+        self.must_be_there(room)?;
+        self.mixes.set_recording(room, record)?;
+        Ok(self.mixes.recording(room))
+    }
+
     /// A room has targets as long as it is open, or its mix goes on.
     fn must_be_there(&self, room: &str) -> Result<(), TargetError> {
         let is_open = self.signalling.rooms().any(|open| open.name == room);
@@ -220,6 +233,11 @@ impl Edge {
             Request::Layout { room, reply } => respond(reply, signalling.scene(&room).cloned().map(Box::new)),
             Request::SetLayout { room, scene, reply } => {
                 respond(reply, signalling.set_scene(&room, *scene));
+            }
+            Request::Recording { room, reply } => respond(reply, self.recording(&room)),
+            Request::SetRecording { room, record, reply } => {
+                respond(reply, self.set_recording(&room, record));
+                self.changed();
             }
             Request::Mute {
                 room,

@@ -3,6 +3,7 @@
 //! from this file.
 
 mod layout;
+mod recording;
 mod targets;
 
 use super::AdminAccess;
@@ -11,8 +12,8 @@ use super::metrics::Rejected;
 use super::page;
 use super::routes::Shared;
 use crate::view::{
-    FlowView, LegView, MixerView, ParticipantView, RoomView, StatsView, StreamView, TargetView, TrackView,
-    TransitView,
+    FlowView, LegView, MixerView, ParticipantView, RecordingView, RoomRecordingView, RoomView, StatsView,
+    StreamView, TargetView, TrackView, TransitView,
 };
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{ConnectInfo, Path, Request, State};
@@ -22,6 +23,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, put};
 use axum::{Json, Router};
 use lianmai_mixer_control::scene::Scene;
+use recording::RecordRequest;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use targets::TargetRequest;
@@ -43,6 +45,12 @@ pub(super) fn routes(shared: &Shared) -> Router<Shared> {
             get(targets::list).post(targets::add),
         )
         .route("/api/v1/rooms/{room}/targets/{target}", delete(targets::remove))
+        .route(
+            "/api/v1/rooms/{room}/recording",
+            get(recording::show)
+                .put(recording::change)
+                .delete(recording::stop),
+        )
         .route("/api/v1/stats", get(stats))
         .layer(from_fn_with_state(shared.clone(), guard));
     Router::new()
@@ -72,7 +80,7 @@ pub(super) async fn guard(State(shared): State<Shared>, request: Request, next: 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Lianmai edge", description = "Look into rooms, mute, kick and close; publish mixes."),
-    paths(rooms, room, close, mixer, layout::show, layout::change, kick, mute, targets::list, targets::add, targets::remove, stats),
+    paths(rooms, room, close, mixer, layout::show, layout::change, kick, mute, targets::list, targets::add, targets::remove, recording::show, recording::change, recording::stop, stats),
     components(schemas(
         ErrorBody<'_>,
         ErrorDetail<'_>,
@@ -81,6 +89,9 @@ pub(super) async fn guard(State(shared): State<Shared>, request: Request, next: 
         MuteRequest,
         ParticipantView,
         FlowView,
+        RecordRequest,
+        RecordingView,
+        RoomRecordingView,
         RoomView,
         Scene,
         StatsView,

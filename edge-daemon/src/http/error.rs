@@ -1,7 +1,7 @@
 //! Every refusal looks alike: a status and `{"error": {"code", "message"}}`.
 
 use super::routes::MAX_BODY;
-use crate::edge::TargetError;
+use crate::edge::{RecordError, TargetError};
 use crate::handle::EdgeError;
 use axum::Json;
 use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
@@ -91,6 +91,7 @@ impl From<EdgeError> for ApiError {
             }
             EdgeError::Resource(ResourceError::Media(refused)) => of_media(refused),
             EdgeError::Target(refused) => of_target(refused),
+            EdgeError::Record(RecordError::NoDirectory) => (StatusCode::CONFLICT, "no_directory"),
             EdgeError::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
         };
         Self::new(status, code, error.to_string())

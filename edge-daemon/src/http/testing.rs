@@ -2,15 +2,19 @@
 
 use super::metrics::Metrics;
 use super::routes::{self, Shared};
-use super::{AdminAccess, FlvStream, LiveStreams, Services};
-use crate::edge::TargetError;
+use super::{AdminAccess, FlvStream, HlsAnswer, LiveStreams, Services};
+use crate::edge::{RecordError, TargetError};
 use crate::handle::{EdgeError, EdgeHandle, Patched, Request, Resource, SocketOutput};
-use crate::view::{MixerView, ParticipantView, RoomView, StatsView, TargetView, TransitView};
+use crate::view::{
+    MixerView, ParticipantView, RecordingView, RoomRecordingView, RoomView, StatsView, TargetView,
+    TransitView,
+};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, StatusCode, request};
 use futures_core::Stream;
-use lianmai_mixer_control::Canvas;
+use lianmai_mixer_control::{Canvas, Record};
+use lianmai_origin::{HlsError, HlsFile};
 use lianmai_room::{
     ConnectionId, Limits, MediaError, ResourceError, ResourceId, RoomError, RoomName, Signalling, UserName,
 };
@@ -170,6 +174,20 @@ impl Rules {
                 };
                 let _ = reply.send(known);
             }
+            Request::Recording { room, reply } => {
+                let record = Record {
+                    mix: true,
+                    hosts: false,
+                };
+                let _ = reply.send(present(&room, "alice").map(|()| recording(record)));
+            }
+            Request::SetRecording { room, record, reply } => {
+                self.tell(format!("record {room} {record:?}"));
+                // As an edge without a directory for the hosts' files would.
+                let refused = record.hosts.then_some(RecordError::NoDirectory.into());
+                let done = refused.map_or(Ok(recording(record)), Err);
+                let _ = reply.send(present(&room, "alice").and(done));
+            }
             Request::Mute {
                 room,
                 user,
@@ -287,6 +305,7 @@ fn room() -> RoomView {
         pid: Some(7),
         restarts: 0,
         targets: Vec::new(),
+        recordings: Vec::new(),
         stats: None,
     };
     RoomView {
@@ -305,6 +324,22 @@ fn target(id: u32) -> TargetView {
         reason: None,
         options: lianmai_mixer_control::TargetOptions::default(),
         stats: None,
+    }
+}
+
+fn recording(Record { mix, hosts }: Record) -> RoomRecordingView {
+    let file = RecordingView {
+        file: "show-20261122T181500Z.mp4".to_owned(),
+        host: None,
+        state: "recording".to_owned(),
+        reason: None,
+        bytes: 1000,
+        dropped_frames: 0,
+    };
+    RoomRecordingView {
+        mix,
+        hosts,
+        files: vec![file],
     }
 }
 
@@ -337,6 +372,20 @@ struct OneStream;
 impl LiveStreams for OneStream {
     fn subscribe(&self, name: &str) -> Option<FlvStream> {
         (name == "show").then(|| Box::pin(Pieces(vec!["FLV", "tags"].into_iter())) as FlvStream)
+    }
+
+    fn hls(&self, name: String, file: HlsFile) -> HlsAnswer {
+        Box::pin(async move {
+            match (name.as_str(), file) {
+                ("show", HlsFile::Playlist) => Ok(Bytes::from("#EXTM3U")),
+                ("show", HlsFile::Map(7)) => Ok(Bytes::from("head")),
+                ("show", HlsFile::Segment(7)) => Ok(Bytes::from("segment")),
+                ("young", HlsFile::Playlist) => Err(HlsError::NotYet),
+                ("late", HlsFile::Playlist) => Err(HlsError::TooMany),
+                ("av1", HlsFile::Playlist) => Err(HlsError::Unsupported("av01".to_owned())),
+                (_, _) => Err(HlsError::NotFound),
+            }
+        })
     }
 }
 

@@ -5,19 +5,21 @@
 
 mod metrics;
 mod process;
+mod recordings;
 mod sockets;
 mod state;
 mod supervisor;
 mod target;
 
 pub(crate) use metrics::TargetMetrics;
+pub(crate) use recordings::RecordingMetrics;
 pub(crate) use state::Host;
 pub(crate) use target::TargetSpec;
 
 use crate::view::MixerView;
 use crate::webhooks::Webhooks;
 use lianmai_mixer_control::scene::Scene;
-use lianmai_mixer_control::{Settings, TargetId};
+use lianmai_mixer_control::{Record, Settings, TargetId};
 use lianmai_plane::PlaneHandle;
 use lianmai_webrtc::EndpointId;
 use prometheus_client::metrics::counter::Counter;
@@ -39,7 +41,9 @@ pub(crate) struct MixerSpec {
     pub(crate) restarts: Counter,
     /// Of the places that they publish to.
     pub(crate) targets: TargetMetrics,
-    /// Told of targets and restarts.
+    /// Of what they record.
+    pub(crate) recordings: RecordingMetrics,
+    /// Told of targets, recordings and restarts.
     pub(crate) webhooks: Webhooks,
 }
 
@@ -104,6 +108,11 @@ impl Mixer {
     /// Publish there no longer.
     pub(crate) fn remove_target(&self, id: TargetId) {
         self.order(Order::RemoveTarget(id));
+    }
+
+    /// What of the room is recorded.
+    pub(crate) fn record(&self, record: Record) {
+        self.order(Order::Record(record));
     }
 
     /// What the process does and last reported.

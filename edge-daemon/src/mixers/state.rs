@@ -1,11 +1,12 @@
 //! What a room's mixer is meant to do, and what it was last seen doing.
 
+use super::recordings::Recordings;
 use super::target::{Target, TargetSpec};
 use crate::view::{MixerView, TargetView};
 use lianmai_mixer_control::media::HostId;
 use lianmai_mixer_control::scene::Scene;
 use lianmai_mixer_control::{
-    AudioSource, Settings, TargetId, TargetState, TargetStats, ToMixer, VideoSource,
+    AudioSource, Record, Settings, TargetId, TargetState, TargetStats, ToMixer, VideoSource,
 };
 use lianmai_webrtc::EndpointId;
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ pub(super) enum Order {
     Scene(Box<Scene>),
     AddTarget(TargetSpec),
     RemoveTarget(TargetId),
+    Record(Record),
     Stop,
 }
 
@@ -61,6 +63,8 @@ pub(super) struct Desired {
     next_host: u32,
     /// What the picture looks like, if that was said.
     scene: Option<Box<Scene>>,
+    /// What is recorded, and what became of it.
+    pub(super) recordings: Recordings,
 }
 
 impl Desired {
@@ -72,6 +76,7 @@ impl Desired {
             targets,
             next_host: 0,
             scene: None,
+            recordings: Recordings::default(),
         }
     }
 
@@ -114,6 +119,10 @@ impl Desired {
                 self.targets.retain(|target| target.spec.id != id);
                 (Some(ToMixer::RemoveTarget { id }), TapChange::None)
             }
+            Order::Record(record) => {
+                self.recordings.wanted = record;
+                (Some(ToMixer::Record(record)), TapChange::None)
+            }
             Order::Stop => (Some(ToMixer::Shutdown), TapChange::None),
         }
     }
@@ -141,8 +150,10 @@ impl Desired {
             std::iter::once(seat.add_message()).chain(muted).chain(speaking)
         });
         let targets = self.targets.iter().map(|target| target.spec.message());
+        let record = self.recordings.wanted;
         std::iter::once(ToMixer::Configure(self.settings.clone()))
             .chain(self.scene.clone().map(ToMixer::Scene))
+            .chain(record.is_anything().then_some(ToMixer::Record(record)))
             .chain(hosts)
             .chain(targets)
             .collect()
@@ -203,6 +214,7 @@ impl Desired {
             pid: None,
             restarts: 0,
             targets: self.target_views(),
+            recordings: Vec::new(),
             stats: None,
         }
     }
@@ -247,7 +259,7 @@ mod tests {
     use lianmai_mixer_control::media::HostId;
     use lianmai_mixer_control::scene::Scene;
     use lianmai_mixer_control::{
-        Canvas, SeiKind, Settings, TargetId, TargetOptions, TargetState, TargetUrl, ToMixer,
+        Canvas, Record, SeiKind, Settings, TargetId, TargetOptions, TargetState, TargetUrl, ToMixer,
     };
     use lianmai_webrtc::EndpointId;
 
@@ -351,6 +363,25 @@ mod tests {
         let told = desired.introduction();
         assert_eq!(told.len(), 2);
         assert!(matches!(told[1], ToMixer::AddTarget { id: TargetId(7), .. }));
+    }
+
+    #[test]
+    fn what_is_recorded_is_told_to_a_new_process_before_anybody_joins() {
+        let mut desired = desired();
+        desired.apply(host(1));
+        let record = Record {
+            mix: true,
+            hosts: true,
+        };
+        let said = ToMixer::Record(record);
+        assert_eq!(desired.apply(Order::Record(record)).0, Some(said.clone()));
+        assert_eq!(desired.introduction()[1], said);
+        desired.apply(Order::Record(Record::default()));
+        assert!(
+            !desired
+                .introduction()
+                .contains(&ToMixer::Record(Record::default()))
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::process::Process;
 use super::state::{Desired, Order, TapChange};
 use crate::command::apply;
 use crate::view::MixerView;
-use crate::webhooks::{Event, Target};
+use crate::webhooks::{Event, Recording, Target};
 use lianmai_mixer_control::{FromMixer, MixStats, TargetId, TargetState, ToMixer};
 use lianmai_plane::{Command, PlaneHandle};
 use std::io;
@@ -73,6 +73,7 @@ impl Supervisor {
         for target in self.desired.targets() {
             self.spec.targets.forget(self.desired.room(), target.spec.id);
         }
+        self.desired.recordings.forget_process(&self.spec.recordings);
         let room = self.desired.room();
         self.spec.webhooks.say(&Event::MixEnded { room });
     }
@@ -140,6 +141,7 @@ impl Supervisor {
             | Order::Speaking { .. }
             | Order::Scene(_)
             | Order::AddTarget(_)
+            | Order::Record(_)
             | Order::Stop => None,
         };
         let done = self.desired.apply(order);
@@ -184,7 +186,8 @@ impl Supervisor {
         }
     }
 
-    fn hear_stats(&mut self, stats: MixStats) {
+    fn hear_stats(&mut self, mut stats: MixStats) {
+        self.hear_recordings(&mut stats);
         self.desired.set_target_stats(&stats.targets);
         let room = self.desired.room();
         for target in self.desired.targets() {
@@ -196,8 +199,33 @@ impl Supervisor {
         }
         self.view.send_modify(|view| {
             view.targets = self.desired.target_views();
+            view.recordings = self.desired.recordings.views();
             view.stats = Some(stats);
         });
+    }
+
+    fn hear_recordings(&mut self, stats: &mut MixStats) {
+        let said = std::mem::take(&mut stats.recordings);
+        let alarms = self.desired.recordings.hear(said, &self.spec.recordings);
+        let room = self.desired.room();
+        for alarm in &alarms {
+            tracing::error!(
+                room,
+                file = alarm.file,
+                state = alarm.state,
+                reason = alarm.reason,
+                "recording failed"
+            );
+            let recording = Recording {
+                file: &alarm.file,
+                user: alarm.host.as_deref(),
+                state: alarm.state,
+                reason: &alarm.reason,
+            };
+            self.spec
+                .webhooks
+                .say(&Event::RecordingFailed { room, recording });
+        }
     }
 
     fn hear_target(&mut self, id: TargetId, state: TargetState) {
@@ -231,12 +259,14 @@ impl Supervisor {
                 .state(room, target.spec.id, &TargetState::Connecting);
         }
         self.desired.forget_process();
+        self.desired.recordings.forget_process(&self.spec.recordings);
         self.spec.restarts.inc();
         self.view.send_modify(|view| {
             "restarting".clone_into(&mut view.state);
             view.pid = None;
             view.restarts += 1;
             view.stats = None;
+            view.recordings = self.desired.recordings.views();
             view.targets = self.desired.target_views();
         });
     }

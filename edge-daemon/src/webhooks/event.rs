@@ -16,6 +16,8 @@ pub(crate) enum Event<'a> {
     HostLeft { room: &'a str, user: &'a str },
     /// A target of the mix does something else now.
     TargetState { room: &'a str, target: Target<'a> },
+    /// A recording has a hole, or ended early.
+    RecordingFailed { room: &'a str, recording: Recording<'a> },
     /// The mixer failed, and is started again.
     MixerRestarted { room: &'a str, reason: &'a str },
     /// The mixer ended: its room is empty for long, or closed.
@@ -34,6 +36,20 @@ pub(crate) struct Target<'a> {
     /// Why, in the last two.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<&'a str>,
+}
+
+/// A recorded file.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Recording<'a> {
+    /// Its name in the directory of recordings.
+    pub(crate) file: &'a str,
+    /// Whose it is; absent for the mix.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) user: Option<&'a str>,
+    /// `behind` or `failed`.
+    pub(crate) state: &'a str,
+    /// Why.
+    pub(crate) reason: &'a str,
 }
 
 #[derive(Serialize)]
@@ -64,6 +80,7 @@ impl Event<'_> {
             Self::HostJoined { .. } => "host_joined",
             Self::HostLeft { .. } => "host_left",
             Self::TargetState { .. } => "target_state",
+            Self::RecordingFailed { .. } => "recording_failed",
             Self::MixerRestarted { .. } => "mixer_restarted",
             Self::MixEnded { .. } => "mix_ended",
         }
@@ -72,7 +89,7 @@ impl Event<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Event, Target};
+    use super::{Event, Recording, Target};
     use serde_json::{Value, json};
 
     #[test]
@@ -108,6 +125,15 @@ mod tests {
                 reason: "ended",
             },
             Event::MixEnded { room },
+            Event::RecordingFailed {
+                room,
+                recording: Recording {
+                    file: "show.mp4",
+                    user: None,
+                    state: "failed",
+                    reason: "No space left on device",
+                },
+            },
         ] {
             let body: Value = serde_json::from_str(&event.body("e-1", 0)).expect("JSON");
             assert_eq!(body["event"], event.name());

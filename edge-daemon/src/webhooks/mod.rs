@@ -5,7 +5,7 @@ mod outbox;
 mod sender;
 mod signature;
 
-pub(crate) use event::{Event, Target};
+pub(crate) use event::{Event, Recording, Target};
 
 use outbox::{Counters, Message};
 use prometheus_client::metrics::counter::Counter;

@@ -141,6 +141,17 @@ fn a_lost_picture_marks_the_next_one_and_is_counted() {
 }
 
 #[test]
+fn packets_of_sound_are_handed_over_as_they_came_and_none_is_made_up() {
+    let (mut ingest, mut taken) = (ingest(), Taken::default());
+    for index in (0..20).chain(22..60) {
+        frame(&mut ingest, &mut taken, 10, index);
+    }
+    assert!(taken.packets.iter().all(|(packet, _)| packet == &OPUS));
+    assert!(taken.packets.is_sorted_by(|(_, one), (_, next)| one < next));
+    assert!(taken.packets.len() >= 50 && taken.packets.len() < taken.sounds.len());
+}
+
+#[test]
 fn a_picture_that_finds_no_room_marks_the_next_one() {
     let (mut ingest, mut taken) = (ingest(), Taken::default());
     for index in 0..60 {

@@ -42,7 +42,7 @@ impl HostFeed {
             let described = config.map(|config| Avc::in_band(&config));
             match described {
                 Some(Ok(avc)) => self.video = Some(Video { avc, turns }),
-                Some(Err(error)) => return tracing::debug!(%error, "a key frame is not recorded"),
+                Some(Err(error)) => return tracing::warn!(%error, "a key frame is not recorded"),
                 None => {}
             }
             self.reel.set_tracks(self.video.clone(), self.audio.clone());

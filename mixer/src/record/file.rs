@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 /// Files of one source that begin in the same second.
 const MAX_NAMESAKES: u32 = 100;
 
-/// Characters of the room, and of the host, in a name.
-const MAX_NAME: usize = 80;
+/// Bytes of the room, and of the host, in a name: file systems take 255 for all of it.
+const MAX_NAME: usize = 100;
 
 /// Where recordings are made.
 pub(super) trait Shelf {
@@ -56,6 +56,7 @@ impl Shelf for Directory {
 #[derive(Debug)]
 pub(super) struct Growing {
     file: File,
+    path: PathBuf,
     length: u64,
 }
 
@@ -63,7 +64,11 @@ impl Growing {
     /// A file that exists is not touched.
     fn create(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().append(true).create_new(true).open(path)?;
-        Ok(Self { file, length: 0 })
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            length: 0,
+        })
     }
 }
 
@@ -72,6 +77,8 @@ impl Append for Growing {
         let written = self.file.write_all(bytes);
         match written {
             Ok(()) => self.length += bytes.len() as u64,
+            // A file with nothing in it is of no use to anybody. If it cannot be removed, it does no harm.
+            Err(_) if self.length == 0 => drop(std::fs::remove_file(&self.path)),
             // What of it found room is no fragment. If it cannot be taken away, players stop there all the same.
             Err(_) => drop(self.file.set_len(self.length)),
         }
@@ -96,10 +103,17 @@ fn file_name(base: &str, namesake: u32) -> String {
 
 fn plain(name: &str) -> String {
     let is_plain = |character: char| character.is_alphanumeric() || matches!(character, '-' | '_');
-    name.chars()
-        .take(MAX_NAME)
+    let mut plain = String::new();
+    for character in name
+        .chars()
         .map(|character| if is_plain(character) { character } else { '_' })
-        .collect()
+    {
+        if plain.len() + character.len_utf8() > MAX_NAME {
+            break;
+        }
+        plain.push(character);
+    }
+    plain
 }
 
 /// `20261122T181500Z` (ISO 8601, basic format).
@@ -135,7 +149,7 @@ fn days_of(year: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Append, Directory, Shelf, base_name, utc};
+    use super::{Append, Directory, MAX_NAMESAKES, Shelf, base_name, file_name, utc};
 
     #[test]
     fn times_are_utc_with_leap_days() {
@@ -157,8 +171,8 @@ mod tests {
             "______etc_连麦_room-19700101T000000Z-a_b_____c"
         );
         let long = "连".repeat(1000);
-        // The longest name that file systems take is 255 bytes of UTF-8 on most; long names of three bytes a letter are cut.
-        assert_eq!(base_name(&long, 0, None).chars().count(), 80 + 17);
+        let longest = file_name(&base_name(&long, 0, Some(&long)), MAX_NAMESAKES);
+        assert!(longest.len() <= 255, "{} bytes", longest.len());
     }
 
     #[test]

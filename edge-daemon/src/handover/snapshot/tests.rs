@@ -4,6 +4,7 @@ use crate::handover::Archive;
 use crate::handover::archive::MAX_STATE;
 use crate::http::SelfSigned;
 use lianmai_fanout::{PayloadType, Ssrc};
+use lianmai_mixer_control::Record;
 use lianmai_plane::Command;
 use lianmai_room::{
     Candidate, ConnectionId, IcePatch, Limits, MediaError, Negotiated, Negotiator, Output, Signalling,
@@ -158,6 +159,7 @@ fn snapshot(count: usize) -> Snapshot {
         peers,
         muted: BTreeSet::from([EndpointId(1)]),
         targets: BTreeMap::from([("room-0".to_owned(), RoomTargets::default())]),
+        recordings: BTreeMap::from([("room-0".to_owned(), Record::default())]),
         certificate: Certificate::generate().expect("random").save(),
         https: Some(SelfSigned::for_names(None, &[]).expect("random")),
     }
@@ -184,7 +186,7 @@ fn the_bytes_are_those_of_the_format() {
     let now = Instant::now();
     let (rooms, peers) = rooms(1, now);
     let bytes = postcard::to_stdvec(&(rooms.save(now), peers)).expect("plain data");
-    assert_eq!((FORMAT, crc32fast::hash(&bytes)), (3, 3_836_872_613));
+    assert_eq!((FORMAT, crc32fast::hash(&bytes)), (4, 3_836_872_613));
 }
 
 #[test]

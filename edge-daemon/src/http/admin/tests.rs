@@ -178,6 +178,48 @@ async fn a_wrong_body_says_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn recording_is_shown_started_and_stopped() {
+    let (mut fake, router) = local();
+    let path = "/api/v1/rooms/show/recording";
+    let (status, shown) = get(&router, path).await;
+    assert_eq!((status, &shown["mix"]), (StatusCode::OK, &Value::from(true)));
+    assert_eq!(shown["files"][0]["bytes"], 1000);
+    let put = || Request::put(path).header("content-type", "application/json");
+    let started = ask(&router, put(), r#"{"mix": true}"#).await;
+    assert_eq!(started.status, StatusCode::OK, "{}", started.body);
+    assert_eq!(
+        fake.next().await,
+        "record show Record { mix: true, hosts: false }"
+    );
+    let refused = ask(&router, put(), r#"{"hosts": true}"#).await;
+    assert_eq!(
+        (refused.status, refused.error()),
+        (StatusCode::CONFLICT, "no_directory".into())
+    );
+    assert_eq!(
+        fake.next().await,
+        "record show Record { mix: false, hosts: true }"
+    );
+    let wrong = ask(&router, put(), r#"{"picture": true}"#).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let stopped = ask(&router, Request::delete(path), Body::empty()).await;
+    assert_eq!(
+        (stopped.status, fake.next().await),
+        (
+            StatusCode::NO_CONTENT,
+            "record show Record { mix: false, hosts: false }".into()
+        )
+    );
+    let unknown = ask(
+        &router,
+        Request::delete("/api/v1/rooms/other/recording"),
+        Body::empty(),
+    )
+    .await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn strangers_are_kept_out_unless_the_api_is_open() {
     let requests = [
         (Method::GET, "/api/v1/rooms"),
@@ -185,6 +227,8 @@ async fn strangers_are_kept_out_unless_the_api_is_open() {
         (Method::DELETE, "/api/v1/rooms/show/participants/alice"),
         (Method::GET, "/api/v1/rooms/show/targets"),
         (Method::DELETE, "/api/v1/rooms/show/targets/3"),
+        (Method::GET, "/api/v1/rooms/show/recording"),
+        (Method::DELETE, "/api/v1/rooms/show/recording"),
         (Method::GET, "/api/v1/stats"),
         (Method::GET, "/close?room=show"),
     ];
@@ -242,6 +286,7 @@ async fn the_document_describes_every_route_and_every_type_it_names() {
         "/api/v1/rooms/{room}/mixer",
         "/api/v1/rooms/{room}/participants/{user}",
         "/api/v1/rooms/{room}/participants/{user}/mute",
+        "/api/v1/rooms/{room}/recording",
         "/api/v1/rooms/{room}/targets",
         "/api/v1/rooms/{room}/targets/{target}",
         "/api/v1/stats",
