@@ -84,7 +84,7 @@ async fn every_frame_of_a_stream_is_in_its_segments() {
 
 #[tokio::test]
 async fn a_stream_is_made_into_segments_only_while_somebody_asks() {
-    let edge = Edge::new(|config| config.hls_idle = Duration::from_millis(100)).await;
+    let edge = Edge::new(|config| config.hls_idle = Duration::from_secs(1)).await;
     assert_eq!(list(&edge, "room").await, Err(HlsError::NotFound));
     let mut publisher = edge.publish("room").await;
     publisher.send(&Tag::aac_sequence_header(0, &[0x11, 0x90])).await;

@@ -269,7 +269,8 @@ impl Segmenter {
             return Ok(());
         };
         // The last frame is taken to be as long as the one before it.
-        self.make_room(run.last + run.step)?;
+        let end = run.last + run.step;
+        self.make_room(end)?;
         if let Some(run) = &mut self.run {
             run.muxer.end();
         }
