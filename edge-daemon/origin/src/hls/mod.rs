@@ -171,12 +171,10 @@ impl Sessions {
 
 impl Session {
     fn new() -> Self {
-        // Tenths of seconds of the world: a later session of the same stream has higher numbers, as no segment is that short.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let first = u64::try_from(now.as_millis() / 100).unwrap_or_default();
         Self {
             state: Mutex::new(State {
-                segmenter: Segmenter::new(first),
+                segmenter: Segmenter::new(first_number(now)),
                 asked: Instant::now(),
                 ended: false,
                 failed: None,
@@ -234,6 +232,13 @@ impl Session {
     }
 }
 
+/// A later session of a stream has higher numbers than an earlier one: three a second are more than a stream makes, and they
+/// stay within the 31 bits that some players have until 2046.
+fn first_number(since_1970: Duration) -> u64 {
+    let counted = since_1970.saturating_sub(Duration::from_secs(1_700_000_000));
+    u64::try_from(counted.as_millis() * 3 / 1000).unwrap_or_default()
+}
+
 impl State {
     const fn is_over(&self) -> bool {
         self.ended || self.failed.is_some()
@@ -253,7 +258,16 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::HlsFile;
+    use super::{HlsFile, first_number};
+    use std::time::Duration;
+
+    #[test]
+    fn numbers_never_come_again_and_fit_into_31_bits() {
+        let at = |seconds| first_number(Duration::from_secs(seconds));
+        let (start, later) = (at(1_795_828_472), at(1_795_828_472 + 60));
+        assert!(later - start > 60 * 100 / 45, "{start} and {later}");
+        assert!(at(1_795_828_472 + 10 * 365 * 86_400) < 1 << 31);
+    }
 
     #[test]
     fn names_are_those_of_the_list_and_no_others() {
