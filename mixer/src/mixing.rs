@@ -172,8 +172,7 @@ impl Mixing {
             recorded,
             start,
         };
-        let delay = mix.room_delay();
-        headers.into_iter().for_each(|tag| outlets.push(&tag, delay));
+        headers.into_iter().for_each(|tag| outlets.push(&tag));
         Ok(Self {
             mix,
             outlets,
@@ -191,8 +190,7 @@ impl Mixing {
             self.tick()?;
             self.report();
         }
-        let delay = self.mix.room_delay();
-        self.mix.finish(&mut |tag| self.outlets.push(&tag, delay));
+        self.mix.finish(&mut |tag| self.outlets.push(&tag));
         let Outlets {
             targets, recorded, ..
         } = self.outlets;
@@ -273,8 +271,7 @@ impl Mixing {
         if self.outlets.targets.take_key_frame_wanted() | self.outlets.recorded.take_key_frame_wanted() {
             self.mix.want_key_frame();
         }
-        let delay = self.mix.room_delay();
-        let mut emit = |tag: Tag| self.outlets.push(&tag, delay);
+        let mut emit = |tag: Tag| self.outlets.push(&tag);
         self.mix.sound_ticks(begun, &mut emit)?;
         let begun = clock::now();
         if self.mix.picture_tick(begun, &mut emit)? {
@@ -306,8 +303,8 @@ impl Mixing {
 }
 
 impl Outlets {
-    fn push(&mut self, tag: &Tag, room_delay: Span) {
+    fn push(&mut self, tag: &Tag) {
         self.targets.push(tag);
-        self.recorded.push(tag, self.start, room_delay);
+        self.recorded.push(tag, self.start);
     }
 }

@@ -100,7 +100,7 @@ impl MixFeed {
         }
     }
 
-    /// A tag, and when what is in it was captured.
+    /// A tag, and when it is played.
     pub(super) fn tag(&mut self, at: EdgeTime, tag: &Tag) {
         match self.tags.read(tag) {
             Ok(Some(Item::Tracks)) => {

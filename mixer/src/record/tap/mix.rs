@@ -14,8 +14,6 @@ pub(crate) struct MixTap {
     latest_ms: i64,
     /// The recording that it goes into; zero for none.
     recording: u64,
-    /// How long after its capture everything was shown when the recording began.
-    delay: Span,
     waiting_for_key: bool,
     key_frame_wanted: bool,
 }
@@ -28,14 +26,13 @@ impl MixTap {
             unwrap: Unwrap::default(),
             latest_ms: 0,
             recording: 0,
-            delay: Span::ZERO,
             waiting_for_key: true,
             key_frame_wanted: false,
         }
     }
 
-    /// A tag at this time of the mix, which is shown `room_delay` after its capture.
-    pub(crate) fn push(&mut self, tag: &Tag, start: EdgeTime, room_delay: Span) {
+    /// A tag of the mix that began at `start`.
+    pub(crate) fn push(&mut self, tag: &Tag, start: EdgeTime) {
         self.headers.note(tag);
         if tag.is_frame() {
             self.latest_ms = self.unwrap.extend(tag.timestamp_ms);
@@ -45,10 +42,7 @@ impl MixTap {
         if recording == 0 {
             return;
         }
-        if begins {
-            self.delay = room_delay;
-        }
-        let at = start + Span::from_millis(self.latest_ms) - self.delay;
+        let at = start + Span::from_millis(self.latest_ms);
         if begins {
             self.waiting_for_key = true;
             self.key_frame_wanted = true;

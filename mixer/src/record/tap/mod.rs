@@ -42,7 +42,7 @@ pub(super) enum Entry {
     },
     /// A host left.
     Gone(HostId),
-    /// A tag of the mix, and when what is in it was captured.
+    /// A tag of the mix, and when it is played.
     Tag(EdgeTime, Tag),
     /// A coded picture of a host.
     Picture(HostId, Task),

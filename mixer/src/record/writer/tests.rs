@@ -50,7 +50,7 @@ impl Lab {
     }
 
     fn push(&mut self, tag: &Tag) {
-        self.mix.push(tag, EdgeTime(0), Span::ZERO);
+        self.mix.push(tag, EdgeTime(0));
     }
 
     /// A frame of everything.
