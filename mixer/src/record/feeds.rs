@@ -186,8 +186,8 @@ pub(super) mod tests {
         Epoch::new(at(0), Duration::from_secs(1_700_000_000))
     }
 
-    fn begun(mut poll: impl FnMut() -> Option<Act>) -> usize {
-        std::iter::from_fn(|| poll())
+    fn begun(poll: impl FnMut() -> Option<Act>) -> usize {
+        std::iter::from_fn(poll)
             .filter(|act| matches!(act, Act::Begin(_)))
             .count()
     }

@@ -138,7 +138,8 @@ impl Segmenter {
     /// The list, once there is something to play.
     pub(crate) fn playlist(&mut self) -> Option<String> {
         if self.target.is_none() {
-            if self.made < FIRST && !(self.ended && !self.segments.is_empty()) {
+            let is_all_there_is = self.ended && !self.segments.is_empty();
+            if self.made < FIRST && !is_all_there_is {
                 return None;
             }
             let longest = self.segments.iter().map(|segment| segment.duration).max();
