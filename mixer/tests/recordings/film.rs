@@ -1,5 +1,6 @@
 //! A recorded file as ffprobe sees it.
 
+use crate::common::media::RATE;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -28,6 +29,13 @@ pub(super) fn films(directory: &Path) -> Vec<Film> {
 }
 
 impl Film {
+    /// When a decoded sample is heard: the frame that it is from says so.
+    pub(super) fn heard(&self, sample: usize) -> f64 {
+        let frame = if self.codecs[1] == "opus" { 960 } else { 1024 };
+        let at = (sample / frame).min(self.sounds.len() - 1);
+        self.sounds[at] + (sample - at * frame) as f64 / RATE as f64
+    }
+
     fn read(path: PathBuf) -> Self {
         let name = path.file_name().expect("a file").to_string_lossy().into_owned();
         let stamp = name.split('T').nth(1).expect("a time in its name");

@@ -80,8 +80,8 @@ fn flash(film: &Film, hertz: f64) -> (f64, f64) {
     let seen = onset(film.pictures.iter().copied().zip(luma));
     let windows = decoded.sound.windows(480).step_by(48).enumerate();
     let heard = onset(windows.map(|(millis, sound)| {
-        let middle = (millis as f64 + 5.0) / 1000.0;
-        (film.sounds[0] + middle, amplitude(sound, hertz))
+        let middle = millis * 48 + 240;
+        (film.heard(middle), amplitude(sound, hertz))
     }));
     (film.zero + seen, film.zero + heard)
 }
@@ -222,7 +222,7 @@ impl Drop for Small {
 
 #[test]
 fn a_disk_that_is_full_ends_the_recordings_with_a_reason_and_costs_the_mix_nothing() {
-    let disk = Small::mount(192 << 10);
+    let disk = Small::mount(512 << 10);
     let mut daemon = start(disk.0.path());
     let mut host = noisy(1, "ann");
     run(&mut daemon, &mut [&mut host], Span::from_millis(3_500));
