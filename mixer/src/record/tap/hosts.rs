@@ -66,7 +66,7 @@ impl HostTap {
         self.recording = record.hosts;
     }
 
-    /// A host is there, or its tracks changed.
+    /// A host is there, or its tracks changed. `video` says whether it sends pictures that can be recorded: H.264.
     pub(crate) fn joined(&mut self, host: HostId, name: &str, audio: bool, video: bool) {
         self.hosts.insert(host, Gate::new(video));
         self.tap.tell(Entry::Joined {
@@ -95,7 +95,7 @@ impl HostTap {
         if !self.recording {
             return;
         }
-        let Some(gate) = self.hosts.get_mut(&host) else {
+        let Some(gate) = self.hosts.get_mut(&host).filter(|gate| gate.video) else {
             return;
         };
         if !gate.open && !task.key {

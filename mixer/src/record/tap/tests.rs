@@ -151,6 +151,16 @@ fn a_disk_that_takes_nothing_costs_bounded_memory_and_holes_that_end_at_key_fram
 }
 
 #[test]
+fn pictures_that_cannot_be_recorded_do_not_wait_for_the_disk() {
+    let mut lab = lab();
+    lab.hosts.joined(ANN, "ann", true, false);
+    lab.hosts.record(BOTH);
+    let before = lab.waiting();
+    lab.hosts.picture(ANN, &picture(true, 0, 1000));
+    assert_eq!(lab.waiting(), before);
+}
+
+#[test]
 fn a_host_without_pictures_has_caught_up_with_its_next_packet() {
     let mut lab = lab();
     let bob = HostId(2);
