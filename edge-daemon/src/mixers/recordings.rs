@@ -167,13 +167,13 @@ mod tests {
     fn an_alarm_is_raised_once_for_each_hole_and_each_end() {
         let (mut recordings, metrics) = (Recordings::default(), RecordingMetrics::default());
         let mut hear = |state| recordings.hear(vec![stats(0, state, 5)], &metrics);
-        assert_eq!(hear(RecordingState::Recording), []);
+        assert!(hear(RecordingState::Recording).is_empty());
         assert_eq!(hear(RecordingState::Behind)[0].state, "behind");
-        assert_eq!(hear(RecordingState::Behind), []);
-        assert_eq!(hear(RecordingState::Recording), []);
+        assert!(hear(RecordingState::Behind).is_empty());
+        assert!(hear(RecordingState::Recording).is_empty());
         assert_eq!(hear(RecordingState::Behind).len(), 1);
         assert_eq!(hear(full())[0].reason, "No space left on device");
-        assert_eq!(hear(full()), []);
+        assert!(hear(full()).is_empty());
         assert_eq!(metrics.failures.get_or_create(&[("reason", "behind")]).get(), 2);
         assert_eq!(metrics.bytes.get(), 5);
     }
