@@ -2,11 +2,13 @@
 
 pub(crate) use lianmai_room::Patched;
 
-use crate::edge::TargetError;
-use crate::view::{RoomView, StatsView, TargetView};
+use crate::edge::{ForwardError, TargetError};
+use crate::snapshots::{Snapshot, SnapshotError};
+use crate::view::{ForwardView, RoomView, StatsView, TargetView};
 use lianmai_mixer_control::scene::Scene;
-use lianmai_mixer_control::{TargetId, TargetOptions, TargetUrl};
+use lianmai_mixer_control::{Forward, ForwardId, TargetId, TargetOptions, TargetUrl};
 use lianmai_room::{ConnectionId, ResourceError, ResourceId, RoomError};
+use std::net::IpAddr;
 use tokio::sync::{mpsc, oneshot};
 
 /// What a WebSocket connection is told to do.
@@ -41,6 +43,12 @@ pub(crate) enum EdgeError {
     /// A target cannot be added or taken away.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// There is no snapshot.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// A forward cannot be added, described or taken away.
+    #[error(transparent)]
+    Forward(#[from] ForwardError),
     /// The edge is shutting down.
     #[error("the edge is shutting down")]
     ShuttingDown,
@@ -54,6 +62,41 @@ pub(crate) struct NewTarget {
     /// How.
     pub(crate) options: TargetOptions,
 }
+
+/// One more place for a host's stream.
+#[derive(Clone, Debug)]
+pub(crate) struct NewForward {
+    /// Where to.
+    pub(crate) address: IpAddr,
+    /// For its audio.
+    pub(crate) audio_port: Option<u16>,
+    /// For its video.
+    pub(crate) video_port: Option<u16>,
+    /// How often it is asked for a key frame.
+    pub(crate) key_frame_seconds: u32,
+}
+
+impl NewForward {
+    /// As a forward of a user.
+    pub(crate) fn named(&self, id: ForwardId, user: &str) -> Forward {
+        Forward {
+            id,
+            user: user.to_owned(),
+            address: self.address,
+            audio_port: self.audio_port,
+            video_port: self.video_port,
+            key_frame_seconds: self.key_frame_seconds,
+        }
+    }
+
+    /// Whether it can be forwarded to.
+    pub(crate) fn check(&self) -> Result<(), ForwardError> {
+        Ok(self.named(ForwardId(0), "").check()?)
+    }
+}
+
+/// A snapshot that is being made.
+type Coming = oneshot::Receiver<Result<Snapshot, SnapshotError>>;
 
 /// One message to the edge.
 #[derive(Debug)]
@@ -134,6 +177,34 @@ pub(crate) enum Request {
         room: String,
         id: TargetId,
         reply: Reply<()>,
+    },
+    Snapshot {
+        room: String,
+        user: Option<String>,
+        reply: Reply<Coming>,
+    },
+    Forwards {
+        room: String,
+        user: String,
+        reply: Reply<Vec<ForwardView>>,
+    },
+    AddForward {
+        room: String,
+        user: String,
+        forward: NewForward,
+        reply: Reply<ForwardView>,
+    },
+    RemoveForward {
+        room: String,
+        user: String,
+        id: ForwardId,
+        reply: Reply<()>,
+    },
+    DescribeForward {
+        room: String,
+        user: String,
+        id: ForwardId,
+        reply: Reply<String>,
     },
 }
 
@@ -279,6 +350,66 @@ impl EdgeHandle {
     /// Publish it there no longer.
     pub(crate) async fn remove_target(&self, room: String, id: TargetId) -> Result<(), EdgeError> {
         self.ask(|reply| Request::RemoveTarget { room, id, reply }).await
+    }
+
+    /// A snapshot of a user, or of the mix.
+    pub(crate) async fn snapshot(&self, room: String, user: Option<String>) -> Result<Snapshot, EdgeError> {
+        let coming = self.ask(|reply| Request::Snapshot { room, user, reply }).await?;
+        // A mixer that ended meanwhile is started again, or its room is over.
+        Ok(coming.await.unwrap_or(Err(SnapshotError::Starting))?)
+    }
+
+    /// Where a user's stream is sent on to.
+    pub(crate) async fn forwards(&self, room: String, user: String) -> Result<Vec<ForwardView>, EdgeError> {
+        self.ask(|reply| Request::Forwards { room, user, reply }).await
+    }
+
+    /// Send it on to one more place.
+    pub(crate) async fn add_forward(
+        &self,
+        room: String,
+        user: String,
+        forward: NewForward,
+    ) -> Result<ForwardView, EdgeError> {
+        self.ask(|reply| Request::AddForward {
+            room,
+            user,
+            forward,
+            reply,
+        })
+        .await
+    }
+
+    /// Send it there no longer.
+    pub(crate) async fn remove_forward(
+        &self,
+        room: String,
+        user: String,
+        id: ForwardId,
+    ) -> Result<(), EdgeError> {
+        self.ask(|reply| Request::RemoveForward {
+            room,
+            user,
+            id,
+            reply,
+        })
+        .await
+    }
+
+    /// The SDP file of a forward.
+    pub(crate) async fn describe_forward(
+        &self,
+        room: String,
+        user: String,
+        id: ForwardId,
+    ) -> Result<String, EdgeError> {
+        self.ask(|reply| Request::DescribeForward {
+            room,
+            user,
+            id,
+            reply,
+        })
+        .await
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, EdgeError> {

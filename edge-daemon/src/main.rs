@@ -13,6 +13,7 @@ mod live;
 mod mixers;
 mod plane;
 mod signals;
+mod snapshots;
 mod start;
 mod view;
 mod webhooks;

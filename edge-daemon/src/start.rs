@@ -1,14 +1,15 @@
 //! Starting the edge in order, saying what runs where, and ending it in order.
 
-use crate::config::{Config, Origin as OriginChoice, Tls};
+use crate::config::{Config, Origin as OriginChoice, SnapshotConfig, Tls};
 use crate::edge::{self, Edge, Events, MediaSetup, MixSetup};
 use crate::handover::{self, Inherited, SaveMetrics, Saver, Snapshot, Store};
 use crate::http::{self, LiveStreams, SelfSigned, Services};
 use crate::live::{Live, NoOrigin};
-use crate::mixers::{MixerSpec, TargetMetrics};
+use crate::mixers::{ForwardMetrics, MixerSpec, TargetMetrics};
 use crate::plane::{self, Plane};
 use crate::signals;
-use crate::webhooks::{self, Webhooks};
+use crate::snapshots::{self, Disk, Snapshots};
+use crate::webhooks::{self, Limits, Webhooks};
 use anyhow::{Context, Result};
 use lianmai_origin::{Origin, OriginConfig};
 use lianmai_plane::{PlaneHandle, Resumption};
@@ -17,6 +18,7 @@ use lianmai_webrtc::{Certificate, Transport, TransportHandle};
 use prometheus_client::registry::Registry;
 use std::fmt::Write as _;
 use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The name that the media socket is kept under.
@@ -204,7 +206,7 @@ fn candidates(config: &Config, media: SocketAddr) -> Vec<SocketAddr> {
 
 fn mixes(config: &Config, metrics: &edge::Metrics, registry: &mut Registry) -> Result<MixSetup> {
     let webhooks = match &config.webhooks {
-        Some(webhooks) => Webhooks::start(webhooks, webhooks::Metrics::new(registry))
+        Some(webhooks) => Webhooks::start(webhooks, Limits::EVENTS, webhooks::Metrics::new(registry))
             .context("no thread for the webhooks")?,
         None => Webhooks::default(),
     };
@@ -216,6 +218,8 @@ fn mixes(config: &Config, metrics: &edge::Metrics, registry: &mut Registry) -> R
             restarts: metrics.mixer_restarts.clone(),
             targets: TargetMetrics::new(registry),
             webhooks,
+            forwards: ForwardMetrics::new(registry),
+            snapshots: snapshots(&config.snapshots, registry)?,
         },
         targets: config.rtmp_targets.clone(),
         rtmps_ca: config.rtmps_ca.clone(),
@@ -228,6 +232,25 @@ fn mixes(config: &Config, metrics: &edge::Metrics, registry: &mut Registry) -> R
         font: config.font.clone(),
         video_bitrate: config.mix_video_bitrate,
         audio_bitrate: config.mix_audio_bitrate,
+    })
+}
+
+fn snapshots(config: &SnapshotConfig, registry: &mut Registry) -> Result<Snapshots> {
+    let metrics = snapshots::Metrics::new(registry);
+    let start = |dir: PathBuf| Disk::start(dir, metrics.clone()).context("no thread for snapshots");
+    let webhooks = match &config.webhooks {
+        Some(webhooks) => {
+            let counted = webhooks::Metrics::of_snapshots(registry);
+            Webhooks::start(webhooks, Limits::PICTURES, counted)
+                .context("no thread for the webhooks of snapshots")?
+        }
+        None => Webhooks::default(),
+    };
+    Ok(Snapshots {
+        settings: config.settings,
+        disk: config.dir.clone().map(start).transpose()?,
+        webhooks,
+        metrics,
     })
 }
 
@@ -275,6 +298,9 @@ fn screen(config: &Config, url: &str, plane: &PlaneHandle, chosen: &Plane) -> St
     if let Some(dir) = &config.record {
         line("record", dir.display().to_string());
     }
+    if let Some(every) = config.snapshots.settings.interval_ms {
+        line("snapshots", snapshots_line(&config.snapshots, every));
+    }
     if config.tls == Tls::SelfSigned {
         text.push_str(
             "\n  The certificate is self-signed: browsers ask once. --tls CERT,KEY brings your own.\n",
@@ -284,9 +310,21 @@ fn screen(config: &Config, url: &str, plane: &PlaneHandle, chosen: &Plane) -> St
     text
 }
 
+fn snapshots_line(config: &SnapshotConfig, every_ms: u32) -> String {
+    let mut text = format!("every {} s", every_ms / 1000);
+    if let Some(dir) = &config.dir {
+        let _ = write!(text, ", to {}", dir.display());
+    }
+    if let Some(webhooks) = &config.webhooks {
+        let _ = write!(text, ", to {} webhook(s)", webhooks.urls.len());
+    }
+    text
+}
+
 fn mix_line(config: &Config) -> String {
     let targets = match config.rtmp_targets.as_slice() {
         [] if config.record.is_some() => "recorded only".to_owned(),
+        [] if config.snapshots.settings.interval_ms.is_some() => "for snapshots only".to_owned(),
         [] => "off: neither --rtmp-target nor --origin nor --record".to_owned(),
         targets => format!(
             "to {}",

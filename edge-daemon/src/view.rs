@@ -134,6 +134,25 @@ pub(crate) struct TargetView {
     pub(crate) stats: Option<lianmai_mixer_control::TargetStats>,
 }
 
+/// One place that a host's RTP is sent on to.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct ForwardView {
+    /// Names it within its room.
+    pub(crate) id: u32,
+    /// The address.
+    pub(crate) host: String,
+    /// Where audio goes; RTCP goes to the next port.
+    pub(crate) audio_port: Option<u16>,
+    /// Where video goes.
+    pub(crate) video_port: Option<u16>,
+    /// How often the host is asked for a key frame.
+    pub(crate) key_frame_seconds: u32,
+    /// What the mixer last counted: packets, bytes, reports, errors. Absent while there is no mixer, or when it could not open a
+    /// socket.
+    #[schema(value_type = Option<Object>)]
+    pub(crate) stats: Option<lianmai_mixer_control::ForwardStats>,
+}
+
 /// Totals of the edge.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct StatsView {

@@ -3,6 +3,7 @@
 //! ```text
 //!  sockets ─► this thread: ingest, Opus ─┬─ coded pictures ─► decoding thread ─ pictures ─┐
 //!                                        └─ sound, control ───────────────────────────────┴─► mixing thread ─► targets
+//!             this thread: which pictures become snapshots ─► snapshot thread
 //! ```
 //!
 //! All queues are bounded. Who finds one full drops and counts; nobody waits.
@@ -10,9 +11,11 @@
 use crate::art::{Loader, Sources};
 use crate::clock;
 use crate::daemon::Daemon;
+use crate::forward::Forwards;
 use crate::ingest::Ingest;
 use crate::link::{Link, LinkError, Received};
 use crate::mixing::{Command, Fed, Feed, Feeds, Mixing, MixingError};
+use crate::snapshot::{Seen, Snapshots};
 use crate::video::{Decoded, VideoTask, Worker};
 use crossbeam_channel::{Sender, bounded};
 use lianmai_mixer_control::{Codec, FromMixer, Settings, ToMixer, VERSION};
@@ -74,7 +77,7 @@ pub fn run(socket_directory: &Path) -> Result<(), EngineError> {
     let Some(settings) = configured(&mut link)? else {
         return Ok(());
     };
-    Engine::start(link, &settings, &daemon)?.run()
+    Engine::start(link, socket_directory, &settings, &daemon)?.run()
 }
 
 /// Waits for the first message; `None` if the mixer is to end before it came.
@@ -100,6 +103,9 @@ struct Engine {
     feeds: Feeds,
     commands: Sender<Command>,
     scenes: Loader,
+    snapshots: Snapshots,
+    forwards: Forwards,
+    daemon: Daemon,
     decoding: JoinHandle<()>,
     mixing: JoinHandle<Result<(), MixingError>>,
     room_delay: Span,
@@ -107,7 +113,12 @@ struct Engine {
 }
 
 impl Engine {
-    fn start(link: Link, settings: &Settings, daemon: &Daemon) -> Result<Self, EngineError> {
+    fn start(
+        link: Link,
+        socket_directory: &Path,
+        settings: &Settings,
+        daemon: &Daemon,
+    ) -> Result<Self, EngineError> {
         let (feed, fed) = bounded(FEED);
         let (commands, commanded) = bounded(COMMANDS);
         let (coded, tasks) = bounded::<VideoTask>(CODED);
@@ -115,10 +126,13 @@ impl Engine {
             mix: Feed::new(feed),
             coded,
         };
-        let mixing = Mixing::new(settings, daemon.clone(), commanded, fed)?;
+        let (snapshots, show) = Snapshots::spawn(socket_directory, daemon.clone())?;
+        let mixing = Mixing::new(settings, daemon.clone(), commanded, fed, show.clone())?;
         let (decoded, asking) = (feeds.mix.clone(), daemon.clone());
         let say = move |said| match said {
             Decoded::Picture(picture) => {
+                let seen = Seen::decoded(&picture);
+                seen.and_then(|seen| show.try_send(seen).err());
                 decoded.send(Fed::Picture(picture));
             }
             Decoded::KeyFrameNeeded(host) => asking.say(FromMixer::KeyFrameNeeded { host }),
@@ -133,6 +147,9 @@ impl Engine {
             feeds,
             commands,
             scenes,
+            snapshots,
+            forwards: Forwards::default(),
+            daemon: daemon.clone(),
             decoding,
             mixing,
             room_delay,
@@ -169,6 +186,20 @@ impl Engine {
                 return Ok(());
             }
             self.tell_the_mix();
+            self.look_after_others();
+        }
+    }
+
+    /// Snapshots and forwards.
+    fn look_after_others(&mut self) {
+        let now = clock::now();
+        let commands = &self.commands;
+        self.snapshots.handle_timeout(now, || {
+            // If there is no room for it, the snapshot is asked for again or given up.
+            commands.try_send(Command::CopyPicture).ok();
+        });
+        for host in self.forwards.handle_timeout(now) {
+            self.daemon.say(FromMixer::KeyFrameNeeded { host });
         }
     }
 
@@ -198,14 +229,19 @@ impl Engine {
             } => {
                 tracing::info!(host = host.0, name, ?audio, ?video, "a host joins");
                 // Before `Add`, so that it is called by its name when it is first shown.
+                self.forwards
+                    .add_host(clock::now(), host, &name, audio.as_ref(), video.as_ref());
                 self.tell(Command::Name(host, name));
                 let shown = video.as_ref().is_some_and(|video| video.codec == Codec::H264);
+                self.snapshots.add(clock::now(), host, shown);
                 self.ingest.add_host(host, audio, video, &mut self.feeds);
                 Command::Add(host, shown)
             }
             ToMixer::RemoveHost { host } => {
                 tracing::info!(host = host.0, "a host leaves");
                 self.ingest.remove_host(host);
+                self.forwards.remove_host(host);
+                self.snapshots.remove(host);
                 self.feeds.remove(host);
                 Command::Remove(host)
             }
@@ -214,6 +250,12 @@ impl Engine {
             ToMixer::Scene(scene) => return self.scenes.load(scene),
             ToMixer::AddTarget { id, url, options } => Command::AddTarget(id, url, options),
             ToMixer::RemoveTarget { id } => Command::RemoveTarget(id),
+            ToMixer::Snapshots(settings) => return self.snapshots.configure(clock::now(), settings),
+            ToMixer::TakeSnapshot { request, host } => {
+                return self.snapshots.take(clock::now(), host, request);
+            }
+            ToMixer::AddForward(forward) => return self.forwards.add(clock::now(), forward),
+            ToMixer::RemoveForward { id } => return self.forwards.remove(id),
             ToMixer::Configure(_) => {
                 return tracing::warn!("the mix is configured already: `configure` is ignored");
             }
@@ -234,7 +276,10 @@ impl Engine {
         for _ in 0..BATCH {
             match self.link.media()? {
                 Received::Nothing => break,
-                Received::Some(datagram) => self.ingest.handle_input(clock::now(), datagram, &mut self.feeds),
+                Received::Some(datagram) => {
+                    self.forwards.handle_input(datagram);
+                    self.ingest.handle_input(clock::now(), datagram, &mut self.feeds);
+                }
                 Received::End => {
                     tracing::info!("the daemon closed the media socket");
                     return Ok(false);
@@ -257,6 +302,7 @@ impl Engine {
                 self.ingest.rejected(),
                 self.ingest.counters().collect(),
             ));
+            self.feeds.mix.send(Fed::Forwards(self.forwards.stats()));
         }
     }
 }

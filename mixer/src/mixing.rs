@@ -7,11 +7,14 @@ use crate::daemon::Daemon;
 use crate::ingest::{HostCounters, Sink};
 use crate::output::{Recorder, Targets};
 use crate::room::{Mix, MixError};
+use crate::snapshot::Seen;
 use crate::stats::Stats;
 use crate::video::{DecodedPicture, Task, VideoTask};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use lianmai_mixer_control::media::HostId;
-use lianmai_mixer_control::{FromMixer, MixStats, Settings, TargetId, TargetOptions, TargetUrl};
+use lianmai_mixer_control::{
+    ForwardStats, FromMixer, MixStats, Settings, TargetId, TargetOptions, TargetUrl,
+};
 use lianmai_rtmp::Tag;
 use lianmai_timeline::{EdgeTime, Kind, Span};
 use std::sync::Arc;
@@ -40,6 +43,8 @@ pub(crate) enum Command {
     AddTarget(TargetId, TargetUrl, TargetOptions),
     /// Publish there no longer.
     RemoveTarget(TargetId),
+    /// The next picture is wanted for a snapshot.
+    CopyPicture,
 }
 
 /// What the mix is fed with.
@@ -55,6 +60,8 @@ pub(crate) enum Fed {
     RoomDelay(Span),
     /// What the ingest counted: messages rejected, and of each host.
     Counters(u64, Vec<(HostId, HostCounters)>),
+    /// What was counted of each forward.
+    Forwards(Vec<ForwardStats>),
 }
 
 /// The end of the queue to the mixing thread. The mix ends when the last one is dropped.
@@ -136,6 +143,7 @@ pub(crate) struct Mixing {
     daemon: Daemon,
     commands: Receiver<Command>,
     fed: Receiver<Fed>,
+    show: Sender<Seen>,
 }
 
 struct Outlets {
@@ -150,6 +158,7 @@ impl Mixing {
         daemon: Daemon,
         commands: Receiver<Command>,
         fed: Receiver<Fed>,
+        show: Sender<Seen>,
     ) -> Result<Self, MixingError> {
         let start = clock::now();
         let (mut mix, headers) = Mix::new(settings, start)?;
@@ -166,6 +175,7 @@ impl Mixing {
             daemon,
             commands,
             fed,
+            show,
         })
     }
 
@@ -224,6 +234,7 @@ impl Mixing {
                 self.mix.want_key_frame();
             }
             Command::RemoveTarget(id) => self.outlets.targets.remove(id),
+            Command::CopyPicture => self.mix.copy_next(),
         }
     }
 
@@ -234,11 +245,13 @@ impl Mixing {
             Fed::Restarted(host, Kind::Video) => self.mix.pictures_restarted(host),
             Fed::RoomDelay(delay) => self.mix.set_room_delay(delay),
             Fed::Counters(rejected, hosts) => self.stats.ingest(rejected, hosts),
+            Fed::Forwards(forwards) => self.stats.forwards(forwards),
             Fed::Picture(DecodedPicture {
                 host,
                 captured,
                 frame,
                 counters,
+                ..
             }) => {
                 self.stats
                     .decoder(host, counters.decoded, counters.errors, counters.size);
@@ -259,6 +272,10 @@ impl Mixing {
         let begun = clock::now();
         if self.mix.picture_tick(begun, &mut emit)? {
             self.stats.tick(clock::now() - begun);
+        }
+        if let Some(copy) = self.mix.take_copy() {
+            // Whoever waits for it asks again.
+            self.show.try_send(Seen::mixed(copy)).ok();
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use crate::ingest::HostCounters;
 use hdrhistogram::Histogram;
 use lianmai_compositor::Size;
 use lianmai_mixer_control::media::HostId;
-use lianmai_mixer_control::{HostStats, MixStats};
+use lianmai_mixer_control::{ForwardStats, HostStats, MixStats};
 use lianmai_timeline::{EdgeTime, Span};
 use std::collections::BTreeMap;
 
@@ -19,6 +19,7 @@ pub(crate) struct Stats {
     due: EdgeTime,
     rejected: u64,
     hosts: BTreeMap<HostId, Host>,
+    forwards: Vec<ForwardStats>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,6 +44,7 @@ impl Stats {
             due: start + EVERY,
             rejected: 0,
             hosts: BTreeMap::new(),
+            forwards: Vec::new(),
         }
     }
 
@@ -70,6 +72,11 @@ impl Stats {
                 known.ingest = counters;
             }
         }
+    }
+
+    /// What was counted of each forward.
+    pub(crate) fn forwards(&mut self, forwards: Vec<ForwardStats>) {
+        self.forwards = forwards;
     }
 
     /// What a host's decoder counted.
@@ -101,6 +108,7 @@ impl Stats {
                 .iter()
                 .map(|(id, host)| host.report(*id, audio_error(*id)))
                 .collect(),
+            forwards: self.forwards.clone(),
             ..mix()
         };
         self.ticks.reset();

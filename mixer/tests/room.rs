@@ -1,6 +1,7 @@
 //! The mixer as a process, between a daemon that feeds it RTP and an RTMP server.
 
 mod common;
+mod inspect;
 mod targets;
 
 use common::Directory;

@@ -88,6 +88,11 @@ const PARTS: &[Part] = &[
         run: || system("layout"),
     },
     Part {
+        name: "inspect",
+        about: "snapshots, their webhooks, and a host's RTP that ffmpeg receives",
+        run: || system("inspect"),
+    },
+    Part {
         name: "room",
         about: "four real browsers in one room",
         run: || system("room"),

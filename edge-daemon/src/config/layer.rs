@@ -89,6 +89,31 @@ pub(crate) struct Layer {
     #[arg(long, value_name = "FILE", env = "LIANMAI_WEBHOOK_SECRET_FILE")]
     pub(crate) webhook_secret_file: Option<PathBuf>,
 
+    /// A JPEG of each host and of the mix this often, in seconds (default: on demand only)
+    #[arg(long, value_name = "SECONDS", env = "LIANMAI_SNAPSHOT_INTERVAL")]
+    pub(crate) snapshot_interval: Option<u32>,
+
+    /// Directory that these are written to
+    #[arg(long, value_name = "DIR", env = "LIANMAI_SNAPSHOT_DIR")]
+    pub(crate) snapshot_dir: Option<PathBuf>,
+
+    /// Gets each of these by POST, signed like webhooks; repeatable
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "LIANMAI_SNAPSHOT_WEBHOOK",
+        value_delimiter = ' '
+    )]
+    pub(crate) snapshot_webhook: Vec<String>,
+
+    /// Quality of snapshots, 1 to 100 (default: 80)
+    #[arg(long, value_name = "QUALITY", env = "LIANMAI_SNAPSHOT_QUALITY")]
+    pub(crate) snapshot_quality: Option<u8>,
+
+    /// Longest side of snapshots in pixels; larger pictures are scaled down (default: 1280)
+    #[arg(long, value_name = "PIXELS", env = "LIANMAI_SNAPSHOT_SIDE")]
+    pub(crate) snapshot_side: Option<u32>,
+
     /// Record each room's mix into this directory (FLV)
     #[arg(long, value_name = "DIR", env = "LIANMAI_RECORD")]
     pub(crate) record: Option<PathBuf>,
@@ -168,6 +193,11 @@ impl Layer {
             mix_sei: self.mix_sei.or(below.mix_sei),
             webhook: or_list(self.webhook, below.webhook),
             webhook_secret_file: self.webhook_secret_file.or(below.webhook_secret_file),
+            snapshot_interval: self.snapshot_interval.or(below.snapshot_interval),
+            snapshot_dir: self.snapshot_dir.or(below.snapshot_dir),
+            snapshot_webhook: or_list(self.snapshot_webhook, below.snapshot_webhook),
+            snapshot_quality: self.snapshot_quality.or(below.snapshot_quality),
+            snapshot_side: self.snapshot_side.or(below.snapshot_side),
             record: self.record.or(below.record),
             canvas: self.canvas.or(below.canvas),
             layout: self.layout.or(below.layout),

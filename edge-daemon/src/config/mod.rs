@@ -1,10 +1,12 @@
 //! The daemon's configuration: flags over environment over file over defaults, checked once, typed from then on.
 
 mod layer;
+mod snapshots;
 mod values;
 mod webhook;
 
 pub(crate) use layer::Layer;
+pub(crate) use snapshots::SnapshotConfig;
 pub(crate) use values::{Admin, Canvas, DefaultScene, Origin, PlaneChoice, Sei, Tls};
 
 use crate::edge::{MAX_TARGETS, Template};
@@ -53,6 +55,8 @@ pub(crate) struct Config {
     pub(crate) sei: lianmai_mixer_control::SeiKind,
     /// Who is told what happens.
     pub(crate) webhooks: Option<WebhookConfig>,
+    /// Snapshots of hosts and mixes.
+    pub(crate) snapshots: SnapshotConfig,
     /// Where mixes are recorded.
     pub(crate) record: Option<PathBuf>,
     /// Picture of the mix.
@@ -137,6 +141,7 @@ impl Config {
 
     fn settle(layer: Layer) -> Result<Self, ConfigError> {
         let open = layer.open.unwrap_or(false);
+        let snapshots = snapshots::settle(&layer)?;
         let http = listener("http", layer.http, "127.0.0.1:8443", open)?;
         let media = listener("media", layer.media, "127.0.0.1:8444", open)?;
         let origin = layer.origin.unwrap_or_default();
@@ -171,7 +176,8 @@ impl Config {
             rtmps_ca: layer.rtmps_ca,
             idle_slate: idle(layer.idle_slate.unwrap_or(30))?,
             sei: layer.mix_sei.unwrap_or_default().0,
-            webhooks: webhook::settle(layer.webhook, layer.webhook_secret_file.as_deref())?,
+            snapshots,
+            webhooks: webhook::settle("webhook", layer.webhook, layer.webhook_secret_file.as_deref())?,
             record: layer.record,
             canvas,
             scene,

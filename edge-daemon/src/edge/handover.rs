@@ -12,6 +12,7 @@ impl Edge {
         let now = Instant::now();
         self.media.restore(earlier.peers);
         self.mixes.restore(earlier.muted, earlier.targets);
+        self.mixes.restore_forwards(earlier.forwards);
         self.signalling = Signalling::restore(earlier.rooms, now, Limits::default(), seed);
         self.signalling.set_scene_rules(self.mixes.scene_rules());
     }
@@ -63,6 +64,7 @@ impl Edge {
             peers: self.media.save(),
             muted: self.mixes.muted().clone(),
             targets: self.mixes.saved_targets(),
+            forwards: self.mixes.saved_forwards(),
             certificate: saver.certificate.clone(),
             https: saver.https.clone(),
         };

@@ -1,15 +1,17 @@
 //! Which rooms have a mixer, and who is in its mix.
 
 use super::Metrics;
+use super::forwards::{self, ForwardError, Forwards, RoomForwards};
 use super::idle::Idle;
 use super::scenes::Scenes;
 use super::targets::{RoomTargets, TargetError, Targets, Template};
-use crate::handle::NewTarget;
-use crate::mixers::{Host, Mixer, MixerSpec, TargetSpec};
-use crate::view::{MixerView, TargetView};
+use crate::handle::{NewForward, NewTarget};
+use crate::mixers::{Host, Mixer, MixerSpec, SnapshotReply, TargetSpec};
+use crate::snapshots::SnapshotError;
+use crate::view::{ForwardView, MixerView, TargetView};
 use lianmai_mixer_control::scene::Scene;
 use lianmai_mixer_control::{
-    AudioSource, Canvas, Codec as MixCodec, SeiKind, Settings, TargetId, VideoSource,
+    AudioSource, Canvas, Codec as MixCodec, Forward, ForwardId, SeiKind, Settings, TargetId, VideoSource,
 };
 use lianmai_plane::PlaneHandle;
 use lianmai_room::SceneRules;
@@ -63,6 +65,7 @@ pub(super) struct Mixes {
     mixers: BTreeMap<String, Mixer>,
     scenes: Scenes,
     targets: Targets,
+    forwards: Forwards,
     /// Who publishes in each room.
     hosts: BTreeMap<String, BTreeMap<EndpointId, Host>>,
     idle: Idle,
@@ -78,6 +81,7 @@ impl Mixes {
         Self {
             scenes: Scenes::new(setup.scene.clone()),
             targets: Targets::new(setup.targets.clone()),
+            forwards: Forwards::default(),
             hosts: BTreeMap::new(),
             idle: Idle::new(setup.idle),
             closed: BTreeSet::new(),
@@ -122,6 +126,9 @@ impl Mixes {
             .setup
             .start(room, self.targets.of(room).to_vec(), self.plane.clone());
         mixer.set_scene(self.scenes.of(room));
+        for forward in self.forwards.of(room) {
+            mixer.add_forward(forward.clone());
+        }
         self.mixers.insert(room.to_owned(), mixer);
         for host in hosts {
             self.seat(room, host);
@@ -141,7 +148,10 @@ impl Mixes {
     }
 
     fn is_wanted(&mut self, room: &str) -> bool {
-        self.setup.record.is_some() || !self.targets.of(room).is_empty()
+        self.setup.record.is_some()
+            || self.setup.spec.snapshots.at_interval()
+            || !self.targets.of(room).is_empty()
+            || !self.forwards.of(room).is_empty()
     }
 
     /// A stream ended. With the last one of a room its mix goes on for a while, with nobody in it.
@@ -207,6 +217,87 @@ impl Mixes {
         Ok(())
     }
 
+    /// Has a snapshot of a stream, or of the mix, made.
+    pub(super) fn snapshot(
+        &self,
+        room: &str,
+        source: Option<EndpointId>,
+        reply: SnapshotReply,
+    ) -> Result<(), SnapshotError> {
+        let mixer = self.mixers.get(room);
+        let mixer = mixer.ok_or_else(|| SnapshotError::NotMixed(room.to_owned()))?;
+        mixer.take_snapshot(source, reply);
+        Ok(())
+    }
+
+    /// A stream as the mix of its room has it.
+    pub(super) fn host(&self, room: &str, source: EndpointId) -> Option<&Host> {
+        self.hosts.get(room)?.get(&source)
+    }
+
+    /// Where a user's stream is sent on to, and what became of it.
+    pub(super) fn forwards(&self, room: &str, user: &str) -> Vec<ForwardView> {
+        let stats = self.view(room).and_then(|view| view.stats);
+        let forwards = self.forwards.of_user(room, user);
+        forwards
+            .map(|forward| forwards::view(forward, stats.as_ref()))
+            .collect()
+    }
+
+    /// One of them.
+    pub(super) fn find_forward(
+        &self,
+        room: &str,
+        user: &str,
+        id: ForwardId,
+    ) -> Result<&Forward, ForwardError> {
+        self.forwards.find(room, user, id)
+    }
+
+    /// Sends a user's stream on to one more place, at once if it is there.
+    pub(super) fn add_forward(
+        &mut self,
+        room: &str,
+        user: &str,
+        new: &NewForward,
+    ) -> Result<ForwardView, ForwardError> {
+        let forward = self.forwards.add(room, user, new)?;
+        match self.mixers.get(room) {
+            Some(mixer) => mixer.add_forward(forward.clone()),
+            None => self.start_if_wanted(room),
+        }
+        Ok(forwards::view(&forward, None))
+    }
+
+    /// Sends it there no longer. A mix that nobody wants any more ends.
+    pub(super) fn remove_forward(
+        &mut self,
+        room: &str,
+        user: &str,
+        id: ForwardId,
+    ) -> Result<(), ForwardError> {
+        self.forwards.remove(room, user, id)?;
+        if let Some(mixer) = self.mixers.get(room) {
+            mixer.remove_forward(id);
+        }
+        if !self.is_wanted(room) {
+            self.stop(room);
+        }
+        Ok(())
+    }
+
+    /// Forwards of all rooms, for a later process.
+    pub(super) fn saved_forwards(&self) -> BTreeMap<String, RoomForwards> {
+        let mut saved = self.forwards.save();
+        saved.retain(|room, _| !self.closed.contains(room));
+        saved
+    }
+
+    /// These are to be there when their hosts come.
+    pub(super) fn restore_forwards(&mut self, forwards: BTreeMap<String, RoomForwards>) {
+        self.forwards.restore(forwards);
+    }
+
     /// Targets of all rooms, for a later process.
     pub(super) fn saved_targets(&self) -> BTreeMap<String, RoomTargets> {
         let mut saved = self.targets.save();
@@ -270,6 +361,7 @@ impl Mixes {
         self.hosts.remove(room);
         if !self.mixers.contains_key(room) {
             self.scenes.forget(room);
+            self.forwards.forget(room);
             return self.targets.forget(room);
         }
         self.closed.insert(room.to_owned());
@@ -304,6 +396,7 @@ impl Mixes {
         self.idle.end(room);
         if self.closed.remove(room) {
             self.targets.forget(room);
+            self.forwards.forget(room);
             self.scenes.forget(room);
         }
         self.leaving.retain(|mixer| !mixer.is_finished());

@@ -1,7 +1,9 @@
 //! The one task that owns all state: rooms, sessions, mixers. Everybody else sends it messages.
 
+mod forwards;
 mod handover;
 mod idle;
+mod inspect;
 mod media;
 mod metrics;
 mod mix;
@@ -9,6 +11,7 @@ mod overview;
 mod scenes;
 mod targets;
 
+pub(crate) use forwards::{ForwardError, RoomForwards};
 pub(crate) use media::MediaSetup;
 pub(crate) use metrics::Metrics;
 pub(crate) use mix::MixSetup;
@@ -46,6 +49,8 @@ pub(crate) struct Edge {
     started: Instant,
     metrics: Metrics,
     webhooks: Webhooks,
+    /// Those of snapshots.
+    picture_webhooks: Webhooks,
     saver: Option<Saver>,
     /// The revision of the rooms that the saver knows of.
     seen: u64,
@@ -71,6 +76,7 @@ impl Edge {
         let mut edge = Self {
             signalling: Signalling::new(Limits::default(), seed),
             webhooks: mixes.spec.webhooks.clone(),
+            picture_webhooks: mixes.spec.snapshots.webhooks.clone(),
             mixes: Mixes::new(mixes, media.plane.clone(), &metrics),
             media: Media::new(media, metrics.endpoints.clone()),
             sockets: BTreeMap::new(),
@@ -102,9 +108,9 @@ impl Edge {
         self.urgent();
         self.carry_out();
         self.mixes.finish().await;
-        let webhooks = self.webhooks;
-        // It blocks for two seconds at most; a panic in there concerns nobody any more.
-        let _ = tokio::task::spawn_blocking(move || webhooks.finish()).await;
+        let webhooks = [self.webhooks, self.picture_webhooks];
+        // It blocks for two seconds each at most; a panic in there concerns nobody any more.
+        let _ = tokio::task::spawn_blocking(move || webhooks.iter().for_each(Webhooks::finish)).await;
     }
 
     fn targets(&mut self, room: &str) -> Result<Vec<TargetView>, TargetError> {
@@ -217,6 +223,38 @@ impl Edge {
                 respond(reply, self.remove_target(&room, id));
                 self.changed();
             }
+            Request::Snapshot { room, user, reply } => {
+                let (sender, answer) = tokio::sync::oneshot::channel();
+                match self.snapshot(&room, user.as_deref(), sender) {
+                    Ok(()) => drop(reply.send(Ok(answer))),
+                    Err(error) => drop(reply.send(Err(error))),
+                }
+            }
+            Request::Forwards { room, user, reply } => respond(reply, self.forwards(&room, &user)),
+            Request::AddForward {
+                room,
+                user,
+                forward,
+                reply,
+            } => {
+                respond(reply, self.add_forward(&room, &user, &forward));
+                self.changed();
+            }
+            Request::RemoveForward {
+                room,
+                user,
+                id,
+                reply,
+            } => {
+                respond(reply, self.remove_forward(&room, &user, id));
+                self.changed();
+            }
+            Request::DescribeForward {
+                room,
+                user,
+                id,
+                reply,
+            } => respond(reply, self.describe_forward(&room, &user, id)),
             Request::Layout { room, reply } => respond(reply, signalling.scene(&room).cloned().map(Box::new)),
             Request::SetLayout { room, scene, reply } => {
                 respond(reply, signalling.set_scene(&room, *scene));
@@ -280,6 +318,7 @@ impl Edge {
         self.look_for_changes();
         self.metrics.show(self.signalling.counters());
         self.webhooks.show();
+        self.picture_webhooks.show();
     }
 
     fn execute(&mut self, outputs: Vec<Output>) {

@@ -1,8 +1,10 @@
 //! The admin API under `/api/v1`: look into rooms, mute, kick, close, change layouts,
-//! publish elsewhere. Described by an OpenAPI document that is made
+//! publish elsewhere, take snapshots, send RTP on. Described by an OpenAPI document that is made
 //! from this file.
 
+mod forwards;
 mod layout;
+mod snapshots;
 mod targets;
 
 use super::AdminAccess;
@@ -11,8 +13,8 @@ use super::metrics::Rejected;
 use super::page;
 use super::routes::Shared;
 use crate::view::{
-    FlowView, LegView, MixerView, ParticipantView, RoomView, StatsView, StreamView, TargetView, TrackView,
-    TransitView,
+    FlowView, ForwardView, LegView, MixerView, ParticipantView, RoomView, StatsView, StreamView, TargetView,
+    TrackView, TransitView,
 };
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{ConnectInfo, Path, Request, State};
@@ -21,6 +23,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, put};
 use axum::{Json, Router};
+use forwards::ForwardRequest;
 use lianmai_mixer_control::scene::Scene;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -44,6 +47,23 @@ pub(super) fn routes(shared: &Shared) -> Router<Shared> {
         )
         .route("/api/v1/rooms/{room}/targets/{target}", delete(targets::remove))
         .route("/api/v1/stats", get(stats))
+        .route("/api/v1/rooms/{room}/snapshot.jpg", get(snapshots::of_mix))
+        .route(
+            "/api/v1/rooms/{room}/participants/{user}/snapshot.jpg",
+            get(snapshots::of_participant),
+        )
+        .route(
+            "/api/v1/rooms/{room}/participants/{user}/forwards",
+            get(forwards::list).post(forwards::add),
+        )
+        .route(
+            "/api/v1/rooms/{room}/participants/{user}/forwards/{forward}",
+            delete(forwards::remove),
+        )
+        .route(
+            "/api/v1/rooms/{room}/participants/{user}/forwards/{forward}/stream.sdp",
+            get(forwards::describe),
+        )
         .layer(from_fn_with_state(shared.clone(), guard));
     Router::new()
         .route("/api/v1/", get(page::api))
@@ -72,7 +92,8 @@ pub(super) async fn guard(State(shared): State<Shared>, request: Request, next: 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Lianmai edge", description = "Look into rooms, mute, kick and close; publish mixes."),
-    paths(rooms, room, close, mixer, layout::show, layout::change, kick, mute, targets::list, targets::add, targets::remove, stats),
+    paths(rooms, room, close, mixer, layout::show, layout::change, kick, mute, targets::list, targets::add, targets::remove, stats,
+        snapshots::of_mix, snapshots::of_participant, forwards::list, forwards::add, forwards::remove, forwards::describe),
     components(schemas(
         ErrorBody<'_>,
         ErrorDetail<'_>,
@@ -81,6 +102,8 @@ pub(super) async fn guard(State(shared): State<Shared>, request: Request, next: 
         MuteRequest,
         ParticipantView,
         FlowView,
+        ForwardRequest,
+        ForwardView,
         RoomView,
         Scene,
         StatsView,

@@ -5,12 +5,13 @@ use super::routes::{self, Shared};
 use super::{AdminAccess, FlvStream, LiveStreams, Services};
 use crate::edge::TargetError;
 use crate::handle::{EdgeError, EdgeHandle, Patched, Request, Resource, SocketOutput};
-use crate::view::{MixerView, ParticipantView, RoomView, StatsView, TargetView, TransitView};
+use crate::snapshots::{Snapshot, SnapshotError};
+use crate::view::{ForwardView, MixerView, ParticipantView, RoomView, StatsView, TargetView, TransitView};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, StatusCode, request};
 use futures_core::Stream;
-use lianmai_mixer_control::Canvas;
+use lianmai_mixer_control::{Canvas, NoSnapshot, SnapshotHeader};
 use lianmai_room::{
     ConnectionId, Limits, MediaError, ResourceError, ResourceId, RoomError, RoomName, Signalling, UserName,
 };
@@ -20,7 +21,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tower::ServiceExt;
 
 /// The id of every session that the fake edge makes.
@@ -170,6 +171,45 @@ impl Rules {
                 };
                 let _ = reply.send(known);
             }
+            Request::Snapshot { room, user, reply } => {
+                self.tell(format!("snapshot {room} {user:?}"));
+                let (sender, answer) = oneshot::channel();
+                let _ = match room.as_str() {
+                    "quiet" => reply.send(Err(SnapshotError::NotMixed(room).into())),
+                    "busy" => reply
+                        .send(Ok(answer))
+                        .map(|()| drop(sender.send(Err(NoSnapshot::Busy.into())))),
+                    // Its mixer ends before it answers.
+                    "dying" => reply.send(Ok(answer)),
+                    _ => reply.send(Ok(answer)).map(|()| drop(sender.send(Ok(snapshot())))),
+                };
+            }
+            Request::Forwards { room, user, reply } => {
+                let _ = reply.send(present(&room, &user).map(|()| vec![forward()]));
+            }
+            Request::AddForward {
+                room,
+                user,
+                forward: new,
+                reply,
+            } => {
+                self.tell(format!("add forward {room} {user} {new:?}"));
+                let _ = reply.send(present(&room, &user).map(|()| forward()));
+            }
+            Request::RemoveForward {
+                room,
+                user,
+                id,
+                reply,
+            } => {
+                self.tell(format!("remove forward {room} {user} {}", id.0));
+                let _ = reply.send(present(&room, &user));
+            }
+            Request::DescribeForward {
+                room, user, reply, ..
+            } => {
+                let _ = reply.send(present(&room, &user).map(|()| "v=0".to_owned()));
+            }
             Request::Mute {
                 room,
                 user,
@@ -304,6 +344,30 @@ fn target(id: u32) -> TargetView {
         state: "publishing".to_owned(),
         reason: None,
         options: lianmai_mixer_control::TargetOptions::default(),
+        stats: None,
+    }
+}
+
+fn snapshot() -> Snapshot {
+    let header = SnapshotHeader {
+        host: None,
+        request: None,
+        width: 640,
+        height: 360,
+        taken_ms: 1_795_804_502_123,
+        bytes: 4,
+    };
+    let jpeg = b"JPEG".to_vec();
+    Snapshot { header, jpeg }
+}
+
+fn forward() -> ForwardView {
+    ForwardView {
+        id: 3,
+        host: "127.0.0.1".to_owned(),
+        audio_port: Some(5004),
+        video_port: Some(5006),
+        key_frame_seconds: 5,
         stats: None,
     }
 }

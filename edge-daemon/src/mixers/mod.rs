@@ -3,21 +3,27 @@
 //! A mixer that dies takes nothing with it: the talk does not pass through it, and what it must know is kept here
 //! as [`state::Desired`], which every new process is told from the beginning.
 
+mod forward_metrics;
 mod metrics;
+mod pictures;
 mod process;
+mod requests;
 mod sockets;
 mod state;
 mod supervisor;
 mod target;
 
+pub(crate) use forward_metrics::ForwardMetrics;
 pub(crate) use metrics::TargetMetrics;
+pub(crate) use requests::SnapshotReply;
 pub(crate) use state::Host;
 pub(crate) use target::TargetSpec;
 
+use crate::snapshots::Snapshots;
 use crate::view::MixerView;
 use crate::webhooks::Webhooks;
 use lianmai_mixer_control::scene::Scene;
-use lianmai_mixer_control::{Settings, TargetId};
+use lianmai_mixer_control::{Forward, ForwardId, Settings, TargetId};
 use lianmai_plane::PlaneHandle;
 use lianmai_webrtc::EndpointId;
 use prometheus_client::metrics::counter::Counter;
@@ -41,6 +47,10 @@ pub(crate) struct MixerSpec {
     pub(crate) targets: TargetMetrics,
     /// Told of targets and restarts.
     pub(crate) webhooks: Webhooks,
+    /// Of forwards.
+    pub(crate) forwards: ForwardMetrics,
+    /// How snapshots are made, and where they go.
+    pub(crate) snapshots: Snapshots,
 }
 
 /// One room's mixer, whether its process lives at the moment or not.
@@ -104,6 +114,21 @@ impl Mixer {
     /// Publish there no longer.
     pub(crate) fn remove_target(&self, id: TargetId) {
         self.order(Order::RemoveTarget(id));
+    }
+
+    /// Send a host's RTP to one more place.
+    pub(crate) fn add_forward(&self, forward: Forward) {
+        self.order(Order::AddForward(forward));
+    }
+
+    /// Send it there no longer.
+    pub(crate) fn remove_forward(&self, id: ForwardId) {
+        self.order(Order::RemoveForward(id));
+    }
+
+    /// Make a snapshot of a stream, or of the mix.
+    pub(crate) fn take_snapshot(&self, source: Option<EndpointId>, reply: SnapshotReply) {
+        self.order(Order::Snapshot { source, reply });
     }
 
     /// What the process does and last reported.

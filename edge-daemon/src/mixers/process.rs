@@ -1,8 +1,10 @@
 //! One life of a mixer process: started, introduced, spoken with until it ends.
 
 use super::MixerSpec;
+use super::pictures::Pictures;
 use super::sockets::Sockets;
 use crate::handover;
+use crate::snapshots::Snapshot;
 use crate::webhooks::SECRET_VARIABLE;
 use lianmai_mixer_control::{FromMixer, MAX_LINE, ToMixer, VERSION, decode, encode};
 use std::io;
@@ -12,7 +14,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// How long a new process may take to connect and say hello.
 const START: Duration = Duration::from_secs(5);
@@ -23,20 +25,29 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// How long a process may take to finish its streams when told to.
 const FAREWELL: Duration = Duration::from_secs(3);
 
+/// What comes from a process.
+pub(super) enum Said {
+    Message(FromMixer),
+    Snapshot(Snapshot),
+}
+
 /// A running mixer. Dropping it kills the process.
 pub(super) struct Process {
     child: Child,
     reader: BufReader<OwnedReadHalf>,
     writer: OwnedWriteHalf,
     media: OwnedFd,
+    pictures: Pictures,
     line: Vec<u8>,
+    /// When it said something, or began.
+    heard: Instant,
     _sockets: Sockets,
 }
 
 impl Process {
     /// Starts the program and waits until it has said hello.
     pub(super) async fn start(spec: &MixerSpec, name: &str) -> io::Result<Self> {
-        let sockets = Sockets::listen(spec.runtime_dir.join(name))?;
+        let (sockets, pictures) = Sockets::listen(spec.runtime_dir.join(name))?;
         let mut command = Command::new(&spec.program);
         for variable in handover::VARIABLES.into_iter().chain([SECRET_VARIABLE]) {
             command.env_remove(variable);
@@ -60,7 +71,9 @@ impl Process {
             reader,
             writer,
             media,
+            pictures: Pictures::accept(pictures),
             line: Vec::new(),
+            heard: Instant::now(),
             _sockets: sockets,
         };
         process.greet().await?;
@@ -68,7 +81,7 @@ impl Process {
     }
 
     async fn greet(&mut self) -> io::Result<()> {
-        match self.next().await? {
+        match next_message(&mut self.reader, &mut self.line, &mut self.heard).await? {
             FromMixer::Hello { version: VERSION, .. } => Ok(()),
             other => Err(io::Error::other(format!(
                 "began with {other:?}; version {VERSION} was expected"
@@ -93,23 +106,19 @@ impl Process {
             .map_err(|_| silent("read its orders"))?
     }
 
-    /// What the process says next; an error is the end of this process. Safe to cancel: a half-read line is kept.
-    pub(super) async fn next(&mut self) -> io::Result<FromMixer> {
-        let room = (MAX_LINE + 1).saturating_sub(self.line.len()) as u64;
-        let mut limited = (&mut self.reader).take(room);
-        timeout(SILENCE, limited.read_until(b'\n', &mut self.line))
-            .await
-            .map_err(|_| silent("report"))??;
-        if self.line.last() != Some(&b'\n') {
-            return Err(io::Error::other(if self.line.len() > MAX_LINE {
-                "sent a line without end"
-            } else {
-                "closed its socket"
-            }));
+    /// What the process says or hands over next; an error is the end of this process. Safe to cancel.
+    pub(super) async fn next(&mut self) -> io::Result<Said> {
+        let Self {
+            reader,
+            line,
+            heard,
+            pictures,
+            ..
+        } = self;
+        tokio::select! {
+            message = next_message(reader, line, heard) => message.map(Said::Message),
+            snapshot = pictures.next() => snapshot.map(Said::Snapshot),
         }
-        let line = std::mem::take(&mut self.line);
-        let text = std::str::from_utf8(&line).map_err(io::Error::other)?;
-        decode(text).map_err(io::Error::other)
     }
 
     /// Asks the process to finish; kills it when it does not.
@@ -127,6 +136,30 @@ impl Process {
             tracing::debug!(%status, "mixer process ended");
         }
     }
+}
+
+/// The next message. Safe to cancel: a half-read line is kept, and silence is counted from the last message on, whatever else the
+/// process hands over.
+async fn next_message(
+    reader: &mut BufReader<OwnedReadHalf>,
+    line: &mut Vec<u8>,
+    heard: &mut Instant,
+) -> io::Result<FromMixer> {
+    let room = (MAX_LINE + 1).saturating_sub(line.len()) as u64;
+    timeout_at(*heard + SILENCE, reader.take(room).read_until(b'\n', line))
+        .await
+        .map_err(|_| silent("report"))??;
+    if line.last() != Some(&b'\n') {
+        return Err(io::Error::other(if line.len() > MAX_LINE {
+            "sent a line without end"
+        } else {
+            "closed its socket"
+        }));
+    }
+    *heard = Instant::now();
+    let line = std::mem::take(line);
+    let text = std::str::from_utf8(&line).map_err(io::Error::other)?;
+    decode(text).map_err(io::Error::other)
 }
 
 fn silent(what: &str) -> io::Error {

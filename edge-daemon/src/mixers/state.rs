@@ -1,11 +1,12 @@
 //! What a room's mixer is meant to do, and what it was last seen doing.
 
+use super::requests::SnapshotReply;
 use super::target::{Target, TargetSpec};
 use crate::view::{MixerView, TargetView};
 use lianmai_mixer_control::media::HostId;
 use lianmai_mixer_control::scene::Scene;
 use lianmai_mixer_control::{
-    AudioSource, Settings, TargetId, TargetState, TargetStats, ToMixer, VideoSource,
+    AudioSource, Forward, ForwardId, Settings, TargetId, TargetState, TargetStats, ToMixer, VideoSource,
 };
 use lianmai_webrtc::EndpointId;
 use std::collections::BTreeMap;
@@ -28,11 +29,23 @@ pub(crate) struct Host {
 pub(super) enum Order {
     Add(Host),
     Remove(EndpointId),
-    Mute { source: EndpointId, audio: bool },
-    Speaking { source: EndpointId, speaking: bool },
+    Mute {
+        source: EndpointId,
+        audio: bool,
+    },
+    Speaking {
+        source: EndpointId,
+        speaking: bool,
+    },
     Scene(Box<Scene>),
     AddTarget(TargetSpec),
     RemoveTarget(TargetId),
+    AddForward(Forward),
+    RemoveForward(ForwardId),
+    Snapshot {
+        source: Option<EndpointId>,
+        reply: SnapshotReply,
+    },
     Stop,
 }
 
@@ -58,6 +71,7 @@ pub(super) struct Desired {
     settings: Settings,
     seats: BTreeMap<EndpointId, Seat>,
     targets: Vec<Target>,
+    forwards: Vec<Forward>,
     next_host: u32,
     /// What the picture looks like, if that was said.
     scene: Option<Box<Scene>>,
@@ -70,6 +84,7 @@ impl Desired {
             settings,
             seats: BTreeMap::new(),
             targets,
+            forwards: Vec::new(),
             next_host: 0,
             scene: None,
         }
@@ -114,6 +129,16 @@ impl Desired {
                 self.targets.retain(|target| target.spec.id != id);
                 (Some(ToMixer::RemoveTarget { id }), TapChange::None)
             }
+            Order::AddForward(forward) => {
+                self.forwards.push(forward.clone());
+                (Some(ToMixer::AddForward(forward)), TapChange::None)
+            }
+            Order::RemoveForward(id) => {
+                self.forwards.retain(|forward| forward.id != id);
+                (Some(ToMixer::RemoveForward { id }), TapChange::None)
+            }
+            // Nothing that a later process has to know.
+            Order::Snapshot { .. } => (None, TapChange::None),
             Order::Stop => (Some(ToMixer::Shutdown), TapChange::None),
         }
     }
@@ -145,6 +170,7 @@ impl Desired {
             .chain(self.scene.clone().map(ToMixer::Scene))
             .chain(hosts)
             .chain(targets)
+            .chain(self.forwards.iter().cloned().map(ToMixer::AddForward))
             .collect()
     }
 
@@ -154,6 +180,22 @@ impl Desired {
             .iter()
             .map(|(source, seat)| (*source, seat.id))
             .collect()
+    }
+
+    /// What the media socket calls a stream.
+    pub(super) fn host_of(&self, source: EndpointId) -> Option<HostId> {
+        self.seats.get(&source).map(|seat| seat.id)
+    }
+
+    /// The name of a host.
+    pub(super) fn name_of(&self, host: HostId) -> Option<&str> {
+        let seat = self.seats.values().find(|seat| seat.id == host)?;
+        Some(&seat.host.name)
+    }
+
+    /// Where RTP is sent on to.
+    pub(super) fn forwards(&self) -> &[Forward] {
+        &self.forwards
     }
 
     /// The stream behind a host.
@@ -247,7 +289,8 @@ mod tests {
     use lianmai_mixer_control::media::HostId;
     use lianmai_mixer_control::scene::Scene;
     use lianmai_mixer_control::{
-        Canvas, SeiKind, Settings, TargetId, TargetOptions, TargetState, TargetUrl, ToMixer,
+        Canvas, Forward, ForwardId, SeiKind, Settings, TargetId, TargetOptions, TargetState, TargetUrl,
+        ToMixer,
     };
     use lianmai_webrtc::EndpointId;
 
@@ -351,6 +394,29 @@ mod tests {
         let told = desired.introduction();
         assert_eq!(told.len(), 2);
         assert!(matches!(told[1], ToMixer::AddTarget { id: TargetId(7), .. }));
+    }
+
+    #[test]
+    fn forwards_that_were_added_and_taken_away_live_are_so_to_a_new_process_too() {
+        let mut desired = desired();
+        let forward = |id| Forward {
+            id: ForwardId(id),
+            user: "ann".into(),
+            address: std::net::Ipv4Addr::LOCALHOST.into(),
+            audio_port: Some(5004),
+            video_port: None,
+            key_frame_seconds: 5,
+        };
+        for id in 0..2 {
+            let told = desired.apply(Order::AddForward(forward(id))).0;
+            assert_eq!(told, Some(ToMixer::AddForward(forward(id))));
+        }
+        let told = desired.apply(Order::RemoveForward(ForwardId(0))).0;
+        assert_eq!(told, Some(ToMixer::RemoveForward { id: ForwardId(0) }));
+        assert_eq!(
+            desired.introduction().last(),
+            Some(&ToMixer::AddForward(forward(1)))
+        );
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! Keeps one room's mixer running.
 
 use super::MixerSpec;
-use super::process::Process;
+use super::process::{Process, Said};
+use super::requests::{Requests, SnapshotReply};
 use super::state::{Desired, Order, TapChange};
 use crate::command::apply;
+use crate::snapshots::{Snapshot, SnapshotError};
 use crate::view::MixerView;
 use crate::webhooks::{Event, Target};
-use lianmai_mixer_control::{FromMixer, MixStats, TargetId, TargetState, ToMixer};
+use lianmai_mixer_control::{FromMixer, MixStats, NoSnapshot, SnapshotId, TargetId, TargetState, ToMixer};
 use lianmai_plane::{Command, PlaneHandle};
+use lianmai_webrtc::EndpointId;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -26,6 +29,7 @@ pub(super) struct Supervisor {
     orders: mpsc::UnboundedReceiver<Order>,
     view: watch::Sender<MixerView>,
     plane: PlaneHandle,
+    requests: Requests,
 }
 
 /// How one life of the process ended.
@@ -48,6 +52,7 @@ impl Supervisor {
             orders,
             view,
             plane,
+            requests: Requests::default(),
         }
     }
 
@@ -74,6 +79,9 @@ impl Supervisor {
             self.spec.targets.forget(self.desired.room(), target.spec.id);
         }
         let room = self.desired.room();
+        for forward in self.desired.forwards() {
+            self.spec.forwards.forget(room, forward.id);
+        }
         self.spec.webhooks.say(&Event::MixEnded { room });
     }
 
@@ -103,6 +111,9 @@ impl Supervisor {
         for message in self.desired.introduction() {
             process.tell(&message).await?;
         }
+        process
+            .tell(&ToMixer::Snapshots(self.spec.snapshots.settings))
+            .await?;
         for (source, host) in self.desired.taps() {
             self.tap(process, TapChange::Tap(source, host))?;
         }
@@ -117,13 +128,19 @@ impl Supervisor {
                     None | Some(Order::Stop) => return Ok(()),
                     Some(order) => self.pass_on(process, order).await?,
                 },
-                message = process.next() => self.hear(message?),
+                said = process.next() => match said? {
+                    Said::Message(message) => self.hear(message),
+                    Said::Snapshot(snapshot) => self.hear_snapshot(snapshot),
+                },
             }
         }
     }
 
     async fn pass_on(&mut self, process: &mut Process, order: Order) -> io::Result<()> {
-        let (message, tap) = self.take(order);
+        let (message, tap) = match order {
+            Order::Snapshot { source, reply } => (self.ask_for_snapshot(source, reply), TapChange::None),
+            order => self.take(order),
+        };
         if let Some(message) = message {
             process.tell(&message).await?;
         }
@@ -134,12 +151,18 @@ impl Supervisor {
     fn take(&mut self, order: Order) -> (Option<ToMixer>, TapChange) {
         let gone = match &order {
             Order::RemoveTarget(id) => Some(*id),
+            Order::RemoveForward(id) => {
+                self.spec.forwards.forget(self.desired.room(), *id);
+                None
+            }
             Order::Add(_)
             | Order::Remove(_)
             | Order::Mute { .. }
             | Order::Speaking { .. }
             | Order::Scene(_)
             | Order::AddTarget(_)
+            | Order::AddForward(_)
+            | Order::Snapshot { .. }
             | Order::Stop => None,
         };
         let done = self.desired.apply(order);
@@ -181,12 +204,57 @@ impl Supervisor {
                 }
             }
             FromMixer::Target { id, state } => self.hear_target(id, state),
+            FromMixer::NoSnapshot { request, reason } => self.hear_no_snapshot(request, reason),
         }
+    }
+
+    /// The message that asks for it; nothing if it is refused at once.
+    fn ask_for_snapshot(&mut self, source: Option<EndpointId>, reply: SnapshotReply) -> Option<ToMixer> {
+        let host = source.map(|source| self.desired.host_of(source));
+        if host == Some(None) {
+            // Who went away does not want its answer.
+            let _ = reply.send(Err(NoSnapshot::NoVideo.into()));
+            return None;
+        }
+        let request = self.requests.push(reply)?;
+        Some(ToMixer::TakeSnapshot {
+            request,
+            host: host.flatten(),
+        })
+    }
+
+    fn hear_snapshot(&mut self, snapshot: Snapshot) {
+        let snapshots = &self.spec.snapshots;
+        if let Some(request) = snapshot.header.request {
+            snapshots.metrics.count("answered");
+            return self.requests.answer(request, Ok(snapshot));
+        }
+        let host = snapshot.header.host;
+        match host.map(|host| self.desired.name_of(host)) {
+            None => snapshots.keep(self.desired.room(), None, snapshot),
+            Some(Some(user)) => snapshots.keep(self.desired.room(), Some(user), snapshot),
+            // It left while its picture was on the way.
+            Some(None) => snapshots.metrics.count("failed"),
+        }
+    }
+
+    fn hear_no_snapshot(&mut self, request: Option<SnapshotId>, reason: NoSnapshot) {
+        let Some(request) = request else {
+            return self.spec.snapshots.metrics.count("failed");
+        };
+        self.spec.snapshots.metrics.count("refused");
+        self.requests.answer(request, Err(SnapshotError::None(reason)));
     }
 
     fn hear_stats(&mut self, stats: MixStats) {
         self.desired.set_target_stats(&stats.targets);
         let room = self.desired.room();
+        for forward in &stats.forwards {
+            // One that was taken away while this was on its way has no series any more.
+            if self.desired.forwards().iter().any(|known| known.id == forward.id) {
+                self.spec.forwards.show(room, forward);
+            }
+        }
         for target in self.desired.targets() {
             // Again and again: a mixer of the same room that ended late takes its series with it, and these have the same names.
             self.spec.targets.state(room, target.spec.id, &target.state);
@@ -231,6 +299,7 @@ impl Supervisor {
                 .state(room, target.spec.id, &TargetState::Connecting);
         }
         self.desired.forget_process();
+        self.requests.give_up();
         self.spec.restarts.inc();
         self.view.send_modify(|view| {
             "restarting".clone_into(&mut view.state);
@@ -249,6 +318,7 @@ impl Supervisor {
                 () = sleep_until(until) => return false,
                 order = self.orders.recv() => match order {
                     None | Some(Order::Stop) => return true,
+                    Some(Order::Snapshot { reply, .. }) => drop(reply.send(Err(SnapshotError::Starting))),
                     Some(order) => drop(self.take(order)),
                 },
             }

@@ -20,6 +20,21 @@ pub(crate) enum Event<'a> {
     MixerRestarted { room: &'a str, reason: &'a str },
     /// The mixer ended: its room is empty for long, or closed.
     MixEnded { room: &'a str },
+    /// A picture of a user, or of the mix.
+    Snapshot {
+        room: &'a str,
+        /// Absent for the mix.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user: Option<&'a str>,
+        taken_ms: u64,
+        width: u32,
+        height: u32,
+        /// In the directory of snapshots, if there is one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        file: Option<&'a str>,
+        /// Base64 (RFC 4648 §4).
+        jpeg: &'a str,
+    },
 }
 
 /// A place that a mix is published to.
@@ -66,6 +81,7 @@ impl Event<'_> {
             Self::TargetState { .. } => "target_state",
             Self::MixerRestarted { .. } => "mixer_restarted",
             Self::MixEnded { .. } => "mix_ended",
+            Self::Snapshot { .. } => "snapshot",
         }
     }
 }
@@ -108,6 +124,15 @@ mod tests {
                 reason: "ended",
             },
             Event::MixEnded { room },
+            Event::Snapshot {
+                room,
+                user: None,
+                taken_ms: 5,
+                width: 2,
+                height: 2,
+                file: None,
+                jpeg: "/9g=",
+            },
         ] {
             let body: Value = serde_json::from_str(&event.body("e-1", 0)).expect("JSON");
             assert_eq!(body["event"], event.name());

@@ -1,23 +1,30 @@
 //! What the daemon and a mixer process say to each other.
 //!
-//! The daemon makes a private directory for each mixer with two listening sockets in it:
+//! The daemon makes a private directory for each mixer with listening sockets in it:
 //!
 //! * `control.sock` (`SOCK_STREAM`): one JSON object per line, [`ToMixer`] one way and [`FromMixer`] the other;
 //! * `media.sock` (`SOCK_SEQPACKET`): one [`media`] message per packet, from the daemon to the mixer only.
 //!
-//! The mixer connects to both, then says [`FromMixer::Hello`]. It ends when either is closed.
+//! The mixer connects to both, then says [`FromMixer::Hello`]. It ends when either is closed. To a third one,
+//! `pictures.sock`, it connects when it has a [snapshot](SnapshotHeader) to hand over.
 #![forbid(unsafe_code)]
 
+mod forward;
 mod line;
 pub mod media;
 mod messages;
 pub mod scene;
+mod snapshot;
 mod target;
 
+pub use forward::{Forward, ForwardError, ForwardId, ForwardStats, MAX_KEY_FRAME_SECONDS};
 pub use line::{LineError, MAX_LINE, decode, encode};
 pub use messages::{
     AudioSource, Canvas, Codec, FromMixer, HostStats, MixStats, SeiKind, Settings, TargetId, TargetState,
     ToMixer, VERSION, VideoSource,
+};
+pub use snapshot::{
+    MAX_JPEG, MAX_SNAPSHOT_HEADER, NoSnapshot, PICTURES_SOCKET, SnapshotHeader, SnapshotId, SnapshotSettings,
 };
 pub use target::{TagNames, TargetOptions, TargetOptionsError, TargetStats, TargetUrl, WhenFull};
 

@@ -1,7 +1,9 @@
 //! The messages of the control socket.
 
+use crate::forward::{Forward, ForwardId, ForwardStats};
 use crate::media::HostId;
 use crate::scene::Scene;
+use crate::snapshot::{NoSnapshot, SnapshotId, SnapshotSettings};
 use crate::target::{TargetOptions, TargetStats, TargetUrl};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -61,6 +63,22 @@ pub enum ToMixer {
         /// The target.
         id: TargetId,
     },
+    /// How snapshots are made, and how often unasked.
+    Snapshots(SnapshotSettings),
+    /// Make a snapshot; a picture on the pictures' socket or [`FromMixer::NoSnapshot`] is the answer.
+    TakeSnapshot {
+        /// What the answer has.
+        request: SnapshotId,
+        /// Of whom; of the mix if of nobody.
+        host: Option<HostId>,
+    },
+    /// Send a host's RTP to one more place. It has passed [`Forward::check`].
+    AddForward(Forward),
+    /// Send it there no longer.
+    RemoveForward {
+        /// The forward.
+        id: ForwardId,
+    },
     /// Finish what is queued, close the targets and exit.
     Shutdown,
 }
@@ -89,6 +107,13 @@ pub enum FromMixer {
         id: TargetId,
         /// What it does now.
         state: TargetState,
+    },
+    /// A snapshot was not made.
+    NoSnapshot {
+        /// The one that was asked for; nothing if its time had come.
+        request: Option<SnapshotId>,
+        /// Why.
+        reason: NoSnapshot,
     },
 }
 
@@ -215,6 +240,9 @@ pub struct MixStats {
     pub targets: Vec<TargetStats>,
     /// One entry a host.
     pub hosts: Vec<HostStats>,
+    /// One entry a forward.
+    #[serde(default)]
+    pub forwards: Vec<ForwardStats>,
 }
 
 /// What a mixer knows of one host.

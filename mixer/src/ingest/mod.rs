@@ -16,6 +16,7 @@ use lianmai_timeline::{EdgeTime, Kind, Span, Timeline};
 use std::collections::BTreeMap;
 
 pub(crate) use host::HostCounters;
+pub(crate) use reports::parts;
 
 /// More hosts than any room has: nine are shown.
 const MAX_HOSTS: usize = 64;

@@ -67,6 +67,14 @@ pub(crate) struct Mix {
     parameters: Option<AvcConfig>,
     interleaver: Interleaver,
     encoded: u64,
+    copying: Copying,
+}
+
+/// A copy of a picture for whoever wants one.
+enum Copying {
+    No,
+    Next,
+    Done(Frame),
 }
 
 impl Mix {
@@ -97,6 +105,7 @@ impl Mix {
             parameters: None,
             interleaver: Interleaver::default(),
             encoded: 0,
+            copying: Copying::No,
         };
         Ok((mix, headers))
     }
@@ -173,6 +182,22 @@ impl Mix {
         self.keys.want();
     }
 
+    /// The next picture is wanted beside the stream.
+    pub(crate) fn copy_next(&mut self) {
+        self.copying = Copying::Next;
+    }
+
+    /// The picture that was wanted, once.
+    pub(crate) fn take_copy(&mut self) -> Option<Frame> {
+        match std::mem::replace(&mut self.copying, Copying::No) {
+            Copying::Done(frame) => Some(frame),
+            other => {
+                self.copying = other;
+                None
+            }
+        }
+    }
+
     /// When the next tick is due.
     #[must_use]
     pub(crate) fn next_time(&self) -> EdgeTime {
@@ -195,6 +220,9 @@ impl Mix {
         let time_ms = self.picture_ms(tick.index);
         let key = self.keys.is_due(tick.index);
         let canvas = self.stage.compose(tick.time - self.room_delay);
+        if matches!(self.copying, Copying::Next) {
+            self.copying = Copying::Done(Frame::copy_of(&canvas.view())?);
+        }
         let EncodedPicture::Frame(unit) = self.video.encode(&Source(canvas), u64::from(time_ms), key)? else {
             return Ok(true);
         };

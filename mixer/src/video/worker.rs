@@ -37,6 +37,8 @@ pub(crate) struct DecodedPicture {
     pub host: HostId,
     /// When it was captured.
     pub captured: EdgeTime,
+    /// Whether decoding may start with it.
+    pub key: bool,
     /// The picture, if it could be decoded.
     pub frame: Option<Arc<Frame>>,
     /// What this host's decoder counted so far.
@@ -70,6 +72,7 @@ impl Worker {
         say(Decoded::Picture(DecodedPicture {
             host,
             captured,
+            key: task.key,
             frame: outcome.frame,
             counters,
         }));

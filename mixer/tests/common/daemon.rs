@@ -3,8 +3,8 @@
 use super::Directory;
 use lianmai_mixer_control::media::{HostId, Kind, Message};
 use lianmai_mixer_control::{
-    CONTROL_SOCKET, Canvas, FromMixer, MEDIA_SOCKET, SeiKind, Settings, TargetId, TargetOptions, TargetUrl,
-    ToMixer, VERSION, decode, encode,
+    CONTROL_SOCKET, Canvas, FromMixer, MEDIA_SOCKET, PICTURES_SOCKET, SeiKind, Settings, SnapshotHeader,
+    TargetId, TargetOptions, TargetUrl, ToMixer, VERSION, decode, encode,
 };
 use lianmai_timeline::EdgeTime;
 use nix::sys::signal::{Signal, kill};
@@ -12,7 +12,7 @@ use nix::sys::socket::{
     AddressFamily, Backlog, MsgFlags, SockFlag, SockType, UnixAddr, accept, bind, listen, send, socket,
 };
 use nix::unistd::Pid;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -27,8 +27,12 @@ pub(crate) struct Daemon {
     control: Option<UnixStream>,
     media: Option<Media>,
     said: Arc<Mutex<Vec<FromMixer>>>,
-    _directory: Directory,
+    pictures: Arc<Mutex<Vec<Picture>>>,
+    directory: Directory,
 }
+
+/// What a mixer hands over as a snapshot.
+pub(crate) type Picture = (SnapshotHeader, Vec<u8>);
 
 /// The daemon's end of the media socket. `nix` hands it out as a number.
 struct Media(RawFd);
@@ -65,6 +69,8 @@ impl Daemon {
         let directory = Directory::new();
         let control = UnixListener::bind(directory.path().join(CONTROL_SOCKET)).expect("bound");
         let media = media_socket(directory.path());
+        let pictures = Arc::default();
+        take_pictures(directory.path(), Arc::clone(&pictures));
         let process = Command::new(env!("CARGO_BIN_EXE_lianmai-mixer"))
             .arg("--socket-dir")
             .arg(directory.path())
@@ -83,7 +89,8 @@ impl Daemon {
             control: Some(control),
             media: Some(media),
             said,
-            _directory: directory,
+            pictures,
+            directory,
         };
         daemon.wait_for("hello", |said| {
             matches!(said, FromMixer::Hello { version: VERSION, .. })
@@ -158,6 +165,16 @@ impl Daemon {
         self.said.lock().expect("not poisoned").clone()
     }
 
+    /// Everything that the mixer has handed over.
+    pub(crate) fn pictures(&self) -> Vec<Picture> {
+        self.pictures.lock().expect("not poisoned").clone()
+    }
+
+    /// From now on the mixer finds no socket for its pictures.
+    pub(crate) fn refuse_pictures(&self) {
+        std::fs::remove_file(self.directory.path().join(PICTURES_SOCKET)).expect("it is there");
+    }
+
     /// Closes the control socket.
     pub(crate) fn close_control(&mut self) {
         let control = self.control.take().expect("open");
@@ -212,6 +229,24 @@ fn listen_to(control: UnixStream, said: Arc<Mutex<Vec<FromMixer>>>) {
             said.lock()
                 .expect("not poisoned")
                 .push(decode(&line).expect("a message"));
+        }
+    });
+}
+
+/// Takes connections and what comes over them.
+fn take_pictures(directory: &Path, pictures: Arc<Mutex<Vec<Picture>>>) {
+    let listener = UnixListener::bind(directory.join(PICTURES_SOCKET)).expect("bound");
+    thread::spawn(move || {
+        for connection in listener.incoming().flatten() {
+            let mut reader = BufReader::new(connection);
+            let mut line = String::new();
+            while reader.read_line(&mut line).is_ok_and(|len| len > 0) {
+                let header: SnapshotHeader = decode(&line).expect("a header");
+                let mut jpeg = vec![0; header.bytes as usize];
+                reader.read_exact(&mut jpeg).expect("all of it");
+                pictures.lock().expect("not poisoned").push((header, jpeg));
+                line.clear();
+            }
         }
     });
 }

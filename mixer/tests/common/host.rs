@@ -7,7 +7,7 @@ use lianmai_mixer_control::{AudioSource, Codec, ToMixer, VideoSource};
 use lianmai_timeline::{EdgeTime, Span};
 use rtp::header::Header;
 use rtp::packet::Packet;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use webrtc_util::marshal::Marshal;
 
 const AUDIO: u8 = 111;
@@ -51,6 +51,13 @@ impl Host {
     /// Which host it is.
     pub(crate) fn id(&self) -> HostId {
         self.id
+    }
+
+    /// The RTP packets of video that are on their way.
+    pub(crate) fn video(&self) -> BTreeSet<Vec<u8>> {
+        let is_video = |(kind, body): &&(Kind, Vec<u8>)| *kind == Kind::Rtp && body[1] & 0x7f == VIDEO;
+        let packets = self.queue.values().filter(is_video);
+        packets.map(|(_, body)| body.clone()).collect()
     }
 
     /// Joins, with everything sent from `start` on.

@@ -185,6 +185,13 @@ async fn strangers_are_kept_out_unless_the_api_is_open() {
         (Method::DELETE, "/api/v1/rooms/show/participants/alice"),
         (Method::GET, "/api/v1/rooms/show/targets"),
         (Method::DELETE, "/api/v1/rooms/show/targets/3"),
+        (Method::GET, "/api/v1/rooms/show/snapshot.jpg"),
+        (Method::GET, "/api/v1/rooms/show/participants/alice/snapshot.jpg"),
+        (Method::GET, "/api/v1/rooms/show/participants/alice/forwards"),
+        (
+            Method::GET,
+            "/api/v1/rooms/show/participants/alice/forwards/3/stream.sdp",
+        ),
         (Method::GET, "/api/v1/stats"),
         (Method::GET, "/close?room=show"),
     ];
@@ -241,7 +248,12 @@ async fn the_document_describes_every_route_and_every_type_it_names() {
         "/api/v1/rooms/{room}/layout",
         "/api/v1/rooms/{room}/mixer",
         "/api/v1/rooms/{room}/participants/{user}",
+        "/api/v1/rooms/{room}/participants/{user}/forwards",
+        "/api/v1/rooms/{room}/participants/{user}/forwards/{forward}",
+        "/api/v1/rooms/{room}/participants/{user}/forwards/{forward}/stream.sdp",
         "/api/v1/rooms/{room}/participants/{user}/mute",
+        "/api/v1/rooms/{room}/participants/{user}/snapshot.jpg",
+        "/api/v1/rooms/{room}/snapshot.jpg",
         "/api/v1/rooms/{room}/targets",
         "/api/v1/rooms/{room}/targets/{target}",
         "/api/v1/stats",
@@ -304,4 +316,134 @@ async fn a_layout_that_cannot_be_shown_is_422_and_says_why() {
         assert!(answer.contains(word), "{answer}");
     }
     assert_eq!(put(&router, path, "{").await.0, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn snapshots_are_pictures_that_are_not_kept_and_refusals_say_what_to_do() {
+    let (mut fake, router) = local();
+    for (path, asked) in [
+        ("/api/v1/rooms/show/snapshot.jpg", "snapshot show None"),
+        (
+            "/api/v1/rooms/show/participants/alice/snapshot.jpg",
+            "snapshot show Some(\"alice\")",
+        ),
+    ] {
+        let answer = ask(&router, Request::get(path), Body::empty()).await;
+        assert_eq!((answer.status, fake.next().await), (StatusCode::OK, asked.into()));
+        for (header, value) in [
+            ("content-type", "image/jpeg"),
+            ("cache-control", "no-store"),
+            ("x-content-type-options", "nosniff"),
+            ("cross-origin-resource-policy", "same-origin"),
+            ("lianmai-taken-ms", "1795804502123"),
+        ] {
+            assert_eq!(answer.header(header), value, "{header}");
+        }
+        assert_eq!(answer.body, "JPEG");
+    }
+    let unmixed = ask(
+        &router,
+        Request::get("/api/v1/rooms/quiet/snapshot.jpg"),
+        Body::empty(),
+    )
+    .await;
+    assert_eq!(
+        (unmixed.status, unmixed.error()),
+        (StatusCode::CONFLICT, "not_mixed".into())
+    );
+    assert!(unmixed.body.contains("--snapshot-interval"), "{}", unmixed.body);
+    let busy = ask(
+        &router,
+        Request::get("/api/v1/rooms/busy/snapshot.jpg"),
+        Body::empty(),
+    )
+    .await;
+    assert_eq!(
+        (busy.status, busy.header("retry-after")),
+        (StatusCode::SERVICE_UNAVAILABLE, "1")
+    );
+    let gone = ask(
+        &router,
+        Request::get("/api/v1/rooms/dying/snapshot.jpg"),
+        Body::empty(),
+    )
+    .await;
+    assert_eq!(
+        (gone.status, gone.error()),
+        (StatusCode::SERVICE_UNAVAILABLE, "mixer_starting".into())
+    );
+}
+
+#[tokio::test]
+async fn forwards_are_added_described_and_taken_away() {
+    let (mut fake, router) = local();
+    let path = "/api/v1/rooms/show/participants/alice/forwards";
+    let post = || Request::post(path).header("content-type", "application/json");
+    let body = r#"{"host": "localhost", "audio_port": 5004, "video_port": 5006}"#;
+    let added = ask(&router, post(), body).await;
+    assert_eq!(added.status, StatusCode::CREATED, "{}", added.body);
+    let told = fake.next().await;
+    assert!(
+        told.starts_with("add forward show alice") && told.contains("5004"),
+        "{told}"
+    );
+    assert!(
+        told.contains("127.0.0.1") || told.contains("::1"),
+        "looked up: {told}"
+    );
+    let (status, listed) = get(&router, path).await;
+    assert_eq!(
+        (status, &listed[0]["video_port"]),
+        (StatusCode::OK, &Value::from(5006))
+    );
+    let described = ask(
+        &router,
+        Request::get(format!("{path}/3/stream.sdp")),
+        Body::empty(),
+    )
+    .await;
+    assert_eq!(described.header("content-type"), "application/sdp");
+    assert!(described.body.starts_with("v=0"), "{}", described.body);
+    let gone = ask(&router, Request::delete(format!("{path}/3")), Body::empty()).await;
+    assert_eq!(
+        (gone.status, fake.next().await),
+        (StatusCode::NO_CONTENT, "remove forward show alice 3".into())
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_forwarded_to_is_422_and_says_why() {
+    let (_fake, router) = local();
+    let path = "/api/v1/rooms/show/participants/alice/forwards";
+    for (body, word) in [
+        (r#"{"host": "239.1.2.3", "audio_port": 5004}"#, "multicast"),
+        (r#"{"host": "ff02::1", "audio_port": 5004}"#, "multicast"),
+        (r#"{"host": "255.255.255.255", "audio_port": 5004}"#, "broadcast"),
+        (
+            r#"{"host": "127.255.255.255", "audio_port": 5004}"#,
+            "127.255.255.255",
+        ),
+        (r#"{"host": "0.0.0.0", "audio_port": 5004}"#, "no address"),
+        (r#"{"host": "127.0.0.1", "audio_port": 0}"#, "audio_port"),
+        (r#"{"host": "127.0.0.1", "video_port": 5005}"#, "5005"),
+        (r#"{"host": "127.0.0.1"}"#, "audio_port, video_port"),
+        (
+            r#"{"host": "no such name.invalid", "audio_port": 5004}"#,
+            "no such name",
+        ),
+        (
+            r#"{"host": "127.0.0.1", "audio_port": 5004, "codec": 1}"#,
+            "codec",
+        ),
+    ] {
+        let request = Request::post(path).header("content-type", "application/json");
+        let refused = ask(&router, request, body).await;
+        assert_eq!(
+            refused.status,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "{body}: {}",
+            refused.body
+        );
+        assert!(refused.body.contains(word), "{body}: {}", refused.body);
+    }
 }
