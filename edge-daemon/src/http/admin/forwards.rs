@@ -56,14 +56,14 @@ impl ForwardRequest {
 
 async fn address_of(host: &str) -> Result<IpAddr, ApiError> {
     if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(address);
+        return Ok(address.to_canonical());
     }
     let looked_up = tokio::time::timeout(LOOK_UP, tokio::net::lookup_host((host, 0))).await;
     let found = looked_up
         .ok()
         .and_then(Result::ok)
         .and_then(|mut found| found.next());
-    found.map(|found| found.ip()).ok_or_else(|| {
+    found.map(|found| found.ip().to_canonical()).ok_or_else(|| {
         unprocessable(
             "bad_host",
             format!("host: {host:?} is no address and no name that is known"),
