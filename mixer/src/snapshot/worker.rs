@@ -2,7 +2,7 @@
 
 use super::courier::Courier;
 use super::desk::Subject;
-use super::jpeg;
+use super::jpeg::{self, JpegError};
 use crate::clock;
 use crate::daemon::Daemon;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -53,18 +53,32 @@ fn work(jobs: &Receiver<Job>, mut courier: Courier, daemon: &Daemon) {
     }
 }
 
-fn make(job: &Job, courier: &mut Courier) -> Result<(), Box<dyn std::error::Error>> {
-    let largest = usize::try_from(job.settings.largest_side)?;
+/// Why a snapshot is lost.
+#[derive(Debug, thiserror::Error)]
+enum Lost {
+    #[error("it cannot be encoded: {0}")]
+    Jpeg(#[from] JpegError),
+    #[error("the daemon does not take it: {0}")]
+    Courier(#[from] io::Error),
+}
+
+fn make(job: &Job, courier: &mut Courier) -> Result<(), Lost> {
+    let largest = usize::try_from(job.settings.largest_side).unwrap_or(usize::MAX);
     let (jpeg, size) = jpeg::encode(&job.frame, job.settings.quality, largest)?;
     let header = SnapshotHeader {
         host: job.subject,
         request: job.request,
-        width: u32::try_from(size.width)?,
-        height: u32::try_from(size.height)?,
+        width: number(size.width),
+        height: number(size.height),
         taken_ms: since_1970(job.at),
-        bytes: u32::try_from(jpeg.len())?,
+        bytes: number(jpeg.len()),
     };
     Ok(courier.send(&header, &jpeg)?)
+}
+
+/// Sides end at 8192, and JPEGs at 1 MiB.
+fn number(value: usize) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
 }
 
 /// An instant of the mixer's clock in milliseconds of the world's.
