@@ -27,7 +27,7 @@ pub(crate) enum SnapshotError {
     /// Nothing decodes the room's pictures.
     #[error(
         "nobody mixes room {0:?}, so nothing decodes its pictures: somebody has to publish in it, and the mix has to be wanted, by a \
-         target (POST /api/v1/rooms/ROOM/targets), --record or --snapshot-interval"
+         target (POST /api/v1/rooms/ROOM/targets), a forward, --record or --snapshot-interval"
     )]
     NotMixed(String),
     /// The process that would make it is about to start.

@@ -158,7 +158,7 @@ impl Desk {
     }
 
     /// A picture was decoded, or the mix copied.
-    pub(super) fn seen(&mut self, now: EdgeTime, seen: Seen) {
+    pub(super) fn seen(&mut self, now: EdgeTime, seen: &Seen) {
         let Some(watch) = self.watches.get_mut(&seen.subject) else {
             return;
         };

@@ -79,7 +79,7 @@ impl Snapshots {
     /// Looks at pictures and time. `copy_mix` has the next picture of the mix copied.
     pub(crate) fn handle_timeout(&mut self, now: EdgeTime, mut copy_mix: impl FnMut()) {
         while let Ok(seen) = self.seen.try_recv() {
-            self.desk.seen(now, seen);
+            self.desk.seen(now, &seen);
         }
         self.desk.handle_timeout(now);
         while let Some(errand) = self.desk.poll() {

@@ -51,13 +51,13 @@ fn desk(interval: Option<Span>) -> Desk {
 #[test]
 fn who_asks_gets_the_key_frame_that_the_host_is_asked_for() {
     let mut desk = desk(None);
-    desk.seen(at(5), picture(ANN, true));
+    desk.seen(at(5), &picture(ANN, true));
     desk.want(at(10), ANN, SnapshotId(7));
     assert_eq!(errands(&mut desk), ["ask 1"]);
-    desk.seen(at(20), picture(ANN, false));
+    desk.seen(at(20), &picture(ANN, false));
     assert_eq!(errands(&mut desk), [""; 0], "not yet");
-    desk.seen(at(30), picture(ANN, true));
-    desk.seen(at(40), picture(ANN, true));
+    desk.seen(at(30), &picture(ANN, true));
+    desk.seen(at(40), &picture(ANN, true));
     assert_eq!(errands(&mut desk), ["1 for 7 from 30"], "once");
 }
 
@@ -65,7 +65,7 @@ fn who_asks_gets_the_key_frame_that_the_host_is_asked_for() {
 fn without_a_key_frame_the_last_picture_will_do_if_it_is_fresh() {
     let mut desk = desk(None);
     desk.want(at(0), ANN, SnapshotId(7));
-    desk.seen(at(1500), picture(ANN, false));
+    desk.seen(at(1500), &picture(ANN, false));
     desk.handle_timeout(at(1999));
     assert_eq!(errands(&mut desk), ["ask 1"]);
     desk.handle_timeout(at(2000));
@@ -80,8 +80,8 @@ fn the_mix_is_copied_for_all_who_asked() {
     let mut desk = desk(None);
     desk.want(at(0), MIX, SnapshotId(1));
     desk.want(at(1), MIX, SnapshotId(2));
-    desk.seen(at(33), picture(MIX, true));
-    desk.seen(at(34), picture(MIX, true));
+    desk.seen(at(33), &picture(MIX, true));
+    desk.seen(at(34), &picture(MIX, true));
     assert_eq!(
         errands(&mut desk),
         ["copy", "copy", "mix for 1 from 33", "mix for 2 from 33"]
@@ -95,7 +95,7 @@ fn at_an_interval_each_host_is_taken_from_its_first_key_frame_on_and_not_asked_w
     for millis in (0..35_000).step_by(10) {
         desk.handle_timeout(at(millis));
         if millis >= 300 && millis % 40 == 20 {
-            desk.seen(at(millis), picture(ANN, millis == 300 || millis == 11_020));
+            desk.seen(at(millis), &picture(ANN, millis == 300 || millis == 11_020));
         }
         taken.extend(errands(&mut desk));
     }
@@ -123,7 +123,7 @@ fn a_host_that_shows_nothing_has_one_snapshot_waiting_and_it_is_taken_when_it_sh
     }
     let asked = errands(&mut desk);
     assert_eq!(asked.iter().filter(|errand| *errand == "ask 1").count(), 1);
-    desk.seen(at(60_000), picture(ANN, false));
+    desk.seen(at(60_000), &picture(ANN, false));
     assert_eq!(errands(&mut desk), ["1 for - from 60000"]);
 }
 
@@ -144,7 +144,7 @@ fn nobody_waits_for_a_host_that_is_not_there_or_leaves() {
     desk.want(at(0), ANN, SnapshotId(2));
     desk.remove(HostId(1));
     assert_eq!(errands(&mut desk), ["1: NoVideo", "ask 1", "2: NoVideo"]);
-    desk.seen(at(10), picture(ANN, true));
+    desk.seen(at(10), &picture(ANN, true));
     assert_eq!(errands(&mut desk), [""; 0]);
 }
 
@@ -159,6 +159,6 @@ fn so_many_may_ask_and_no_more() {
         Some("8: Busy"),
         "the ninth"
     );
-    desk.seen(at(1), picture(ANN, true));
+    desk.seen(at(1), &picture(ANN, true));
     assert_eq!(errands(&mut desk).len(), MAX_WANTS);
 }
