@@ -26,7 +26,11 @@ impl ForwardMetrics {
             ("packets", "RTP packets sent", &metrics.packets),
             ("bytes", "Bytes of RTP sent", &metrics.bytes),
             ("reports", "RTCP packets sent", &metrics.reports),
-            ("errors", "Packets that could not be sent", &metrics.errors),
+            (
+                "errors",
+                "Packets that could not be sent, and answers that nobody listens",
+                &metrics.errors,
+            ),
         ] {
             registry.register(name, help, family.clone());
         }

@@ -95,7 +95,7 @@ pub struct ForwardStats {
     pub bytes: u64,
     /// RTCP packets sent.
     pub reports: u64,
-    /// Packets that could not be sent.
+    /// Packets that could not be sent, and answers that nobody listens.
     pub errors: u64,
 }
 

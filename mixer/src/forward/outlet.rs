@@ -38,18 +38,18 @@ impl Outlet {
     /// Sends a packet of a track.
     pub(super) fn rtp(&mut self, kind: Kind, packet: &[u8]) {
         let Some(pair) = self.pair(kind) else { return };
-        let sent = send(&pair.rtp, packet);
+        let Sent { sent, error } = send(&pair.rtp, packet);
         self.stats.packets += u64::from(sent);
         self.stats.bytes += if sent { packet.len() as u64 } else { 0 };
-        self.stats.errors += u64::from(!sent);
+        self.stats.errors += u64::from(error);
     }
 
     /// Sends what the sender of a track reports.
     pub(super) fn rtcp(&mut self, kind: Kind, compound: &[u8]) {
         let Some(pair) = self.pair(kind) else { return };
-        let sent = send(&pair.rtcp, compound);
+        let Sent { sent, error } = send(&pair.rtcp, compound);
         self.stats.reports += u64::from(sent);
-        self.stats.errors += u64::from(!sent);
+        self.stats.errors += u64::from(error);
     }
 
     fn pair(&self, kind: Kind) -> Option<&Pair> {
@@ -80,15 +80,19 @@ fn connect(to: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// A refusal is the answer to an earlier packet, and this one has not been sent yet.
-fn send(socket: &UdpSocket, packet: &[u8]) -> bool {
-    let refused = |error: &io::Error| error.kind() == ErrorKind::ConnectionRefused;
-    match socket.send(packet) {
-        Err(error) if refused(&error) => {
-            // It goes out all the same, so that a receiver which has just begun misses nothing.
-            socket.send(packet).ok();
-            false
-        }
-        sent => sent.is_ok(),
+/// What became of a packet.
+struct Sent {
+    sent: bool,
+    error: bool,
+}
+
+/// A refusal is the answer to an earlier packet, which nobody listened to. This one goes out all the same, so that a receiver which has
+/// just begun misses nothing.
+fn send(socket: &UdpSocket, packet: &[u8]) -> Sent {
+    let result = socket.send(packet);
+    let is_refused = matches!(&result, Err(error) if error.kind() == ErrorKind::ConnectionRefused);
+    Sent {
+        error: result.is_err(),
+        sent: result.is_ok() || (is_refused && socket.send(packet).is_ok()),
     }
 }
