@@ -1,5 +1,6 @@
 //! What the operator can set.
 
+use crate::cohost::CohostConfig;
 use lianmai_rtmp::{Limits, QueueLimits};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
@@ -14,6 +15,8 @@ pub struct OriginConfig {
     pub app: String,
     /// Who may publish, by address. Everybody may play.
     pub publish_from: Vec<Network>,
+    /// Who may publish into rooms; nobody without.
+    pub cohosts: Option<CohostConfig>,
     /// Connections at a time.
     pub max_connections: usize,
     /// Streams at a time.
@@ -42,6 +45,7 @@ impl Default for OriginConfig {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 1935)),
             app: "live".to_owned(),
             publish_from: Network::loopback(),
+            cohosts: None,
             max_connections: 512,
             max_streams: 128,
             max_players: 1024,

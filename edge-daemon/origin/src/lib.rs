@@ -1,10 +1,12 @@
 //! The embedded RTMP origin: a machine without a CDN runs the whole job with it.
 //!
 //! One publisher a stream, many players, by RTMP or (through the daemon's HTTP side) as HTTP-FLV. [`Origin`] listens;
-//! `hub` decides who may publish and play and passes tags on; it reads no clock and does no I/O.
+//! `hub` decides who may publish and play and passes tags on; it reads no clock and does no I/O. A [`Cohost`] publishes into a
+//! room instead: whether it may, the rooms say, and nobody else can play it.
 #![forbid(unsafe_code)]
 
 mod cache;
+mod cohost;
 mod config;
 mod connection;
 mod flv;
@@ -14,6 +16,7 @@ mod metrics;
 mod name;
 mod outlet;
 
+pub use cohost::{Cohost, CohostConfig};
 pub use config::{Network, NetworkError, OriginConfig};
 pub use flv::FlvStream;
 pub use hub::StreamInfo;
