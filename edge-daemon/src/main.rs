@@ -1,6 +1,7 @@
 //! The edge daemon: `lianmai-edge --help`.
 #![forbid(unsafe_code)]
 
+mod child;
 mod command;
 mod config;
 mod doctor;

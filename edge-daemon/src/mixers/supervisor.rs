@@ -3,6 +3,7 @@
 use super::MixerSpec;
 use super::process::Process;
 use super::state::{Desired, Order, TapChange};
+use crate::child::Backoff;
 use crate::command::apply;
 use crate::view::MixerView;
 use crate::webhooks::{Event, Target};
@@ -13,12 +14,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
-
-/// A process that lived this long failed by accident; one that did not will likely fail again.
-const STEADY: Duration = Duration::from_secs(10);
-
-/// The longest wait between two starts.
-const MAX_WAIT: Duration = Duration::from_secs(2);
 
 pub(super) struct Supervisor {
     spec: MixerSpec,
@@ -52,17 +47,13 @@ impl Supervisor {
     }
 
     pub(super) async fn run(mut self) {
-        let mut wait = Duration::ZERO;
+        let mut backoff = Backoff::default();
         loop {
             let started = Instant::now();
             let End::Failed(error) = self.live().await else {
                 break;
             };
-            wait = if started.elapsed() > STEADY {
-                Duration::ZERO
-            } else {
-                next_wait(wait)
-            };
+            let wait = backoff.after(started.elapsed());
             tracing::warn!(room = self.desired.room(), %error, ?wait, "mixer failed; starting it again");
             self.mark_restarting(&error.to_string());
             if self.pause(wait).await {
@@ -260,8 +251,4 @@ impl Supervisor {
             apply(&self.plane, Command::Untap { source });
         }
     }
-}
-
-fn next_wait(wait: Duration) -> Duration {
-    (wait * 2).clamp(Duration::from_millis(200), MAX_WAIT)
 }
