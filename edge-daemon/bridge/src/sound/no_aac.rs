@@ -1,0 +1,20 @@
+//! In place of the decoder where the program is built without it: no sound.
+
+pub(super) struct Decoder;
+
+pub(super) struct Decoded {
+    pub(super) rate: u32,
+    pub(super) delay: u32,
+    pub(super) pcm: Vec<f32>,
+    pub(super) concealed: bool,
+}
+
+impl Decoder {
+    pub(super) fn new(_: &[u8]) -> Result<Self, String> {
+        Ok(Self)
+    }
+
+    pub(super) fn decode(&mut self, _: &[u8]) -> Option<Decoded> {
+        None
+    }
+}
