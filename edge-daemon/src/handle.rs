@@ -75,6 +75,14 @@ pub(crate) enum Request {
         offer: String,
         reply: Reply<Resource>,
     },
+    /// An RTMP co-host publishes; `over` is told when its room ends the session.
+    CohostPublish {
+        room: String,
+        user: String,
+        offer: String,
+        over: oneshot::Sender<()>,
+        reply: Reply<Resource>,
+    },
     WhepSubscribe {
         room: String,
         user: String,
@@ -183,6 +191,24 @@ impl EdgeHandle {
             room,
             user,
             offer,
+            reply,
+        })
+        .await
+    }
+
+    /// An RTMP co-host joins like a WHIP client; `over` is told when its room ends the session.
+    pub(crate) async fn cohost_publish(
+        &self,
+        room: String,
+        user: String,
+        offer: String,
+        over: oneshot::Sender<()>,
+    ) -> Result<Resource, EdgeError> {
+        self.ask(|reply| Request::CohostPublish {
+            room,
+            user,
+            offer,
+            over,
             reply,
         })
         .await

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod child;
+mod cohosts;
 mod command;
 mod config;
 mod doctor;

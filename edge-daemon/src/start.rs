@@ -1,6 +1,7 @@
 //! Starting the edge in order, saying what runs where, and ending it in order.
 
-use crate::config::{Config, Origin as OriginChoice, Tls};
+use crate::cohosts::{self, CohostMetrics, CohostSpec, DOOR};
+use crate::config::{CohostChoice, Config, Origin as OriginChoice, Tls};
 use crate::edge::{self, Edge, Events, MediaSetup, MixSetup};
 use crate::handover::{self, Inherited, SaveMetrics, Saver, Snapshot, Store};
 use crate::http::{self, LiveStreams, SelfSigned, Services};
@@ -10,7 +11,7 @@ use crate::plane::{self, Plane};
 use crate::signals;
 use crate::webhooks::{self, Webhooks};
 use anyhow::{Context, Result};
-use lianmai_origin::{Origin, OriginConfig};
+use lianmai_origin::{Cohost, CohostConfig, Origin, OriginConfig};
 use lianmai_plane::{PlaneHandle, Resumption};
 use lianmai_rtmp::RtmpUrl;
 use lianmai_webrtc::{Certificate, Transport, TransportHandle};
@@ -18,6 +19,7 @@ use prometheus_client::registry::Registry;
 use std::fmt::Write as _;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
+use tokio::sync::mpsc;
 
 /// The name that the media socket is kept under.
 const MEDIA: &str = "media";
@@ -59,7 +61,8 @@ async fn serve(config: Config, store: Store, mut inherited: Inherited) -> Result
         }
     }
     inherited.forget_rest(&store);
-    let (origin, live) = origin(&config, &mut registry).await?;
+    let (visitors, door) = mpsc::channel(DOOR);
+    let (origin, live) = origin(&config, visitors, &mut registry).await?;
     let self_signed = self_signed(&config, earlier.as_ref())?;
     let server = http::bind(&http::Config {
         address: config.http,
@@ -78,6 +81,13 @@ async fn serve(config: Config, store: Store, mut inherited: Inherited) -> Result
     };
     let rooms = edge::Metrics::new(&mut registry);
     let mixes = mixes(&config, &rooms, &mut registry)?;
+    let cohosts = config.cohosts.as_ref().map(|choice| CohostSpec {
+        program: choice.program.clone(),
+        log: config.log.clone(),
+        media: cohosts::from_here(plane.local_addr()),
+        metrics: CohostMetrics::new(&mut registry),
+        webhooks: mixes.spec.webhooks.clone(),
+    });
     let (mut edge, handle) = Edge::new(media, mixes, rooms, seed()?);
     if let Some(earlier) = earlier {
         tracing::info!(
@@ -99,6 +109,7 @@ async fn serve(config: Config, store: Store, mut inherited: Inherited) -> Result
             &chosen,
         )
     );
+    let cohosts = cohosts.map(|spec| cohosts::serve(spec, handle.clone(), door, shutdown.clone()));
     let metrics = http::Metrics::new(&mut registry);
     let services = Services {
         edge: handle,
@@ -110,6 +121,9 @@ async fn serve(config: Config, store: Store, mut inherited: Inherited) -> Result
     store.ready();
     server.run(services, shutdown.clone().cancelled_owned()).await?;
     shutdown.cancel();
+    if let Some(cohosts) = cohosts {
+        cohosts.await.context("the co-hosts ended unexpectedly")?;
+    }
     edge.await.context("the edge ended unexpectedly")?;
     // Mixers have said their last word to the origin by now.
     if let Some(origin) = origin {
@@ -176,6 +190,7 @@ fn media(
 
 async fn origin(
     config: &Config,
+    visitors: mpsc::Sender<Cohost>,
     registry: &mut Registry,
 ) -> Result<(Option<Arc<Origin>>, Arc<dyn LiveStreams>)> {
     let OriginChoice::Listen(address) = config.origin else {
@@ -185,6 +200,10 @@ async fn origin(
     metrics.register(registry);
     let settings = OriginConfig {
         listen: address,
+        cohosts: config
+            .cohosts
+            .as_ref()
+            .map(|choice| cohost_config(choice, visitors)),
         ..OriginConfig::default()
     };
     let bound = Origin::bind(settings, metrics).await;
@@ -192,6 +211,15 @@ async fn origin(
         format!("origin: cannot listen on {address}; choose another address with --origin, or --origin off")
     })?);
     Ok((Some(Arc::clone(&origin)), Arc::new(Live::new(origin))))
+}
+
+fn cohost_config(choice: &CohostChoice, door: mpsc::Sender<Cohost>) -> CohostConfig {
+    CohostConfig {
+        app: "cohost".to_owned(),
+        from: choice.from.clone(),
+        max: choice.max,
+        door,
+    }
 }
 
 fn candidates(config: &Config, media: SocketAddr) -> Vec<SocketAddr> {
@@ -271,6 +299,10 @@ fn screen(config: &Config, url: &str, plane: &PlaneHandle, chosen: &Plane) -> St
     line("mix", mix_line(config));
     if let OriginChoice::Listen(address) = config.origin {
         line("origin", format!("rtmp://{address}/live/ROOM"));
+        if let Some(cohosts) = &config.cohosts {
+            let place = format!("rtmp://{address}/cohost/ROOM/USER");
+            line("co-hosts", format!("{place}, at most {}", cohosts.max));
+        }
     }
     if let Some(dir) = &config.record {
         line("record", dir.display().to_string());

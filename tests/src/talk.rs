@@ -153,6 +153,27 @@ pub async fn watch(test: &str, browsers: &[Browser], talk: Duration) -> Result<(
     Ok(())
 }
 
+/// Watches what one browser receives of all `hosts`, some of which may be no browsers, for so long, and checks it.
+pub async fn watch_from(
+    test: &str,
+    browser: &Browser,
+    me: usize,
+    hosts: usize,
+    talk: Duration,
+) -> Result<()> {
+    wait_for_streams(browser, NAMES[me], hosts - 1).await?;
+    let before = browser.eval(LOOK, vec![]).await?;
+    // The talk itself: there is nothing to wait for but time.
+    tokio::time::sleep(talk).await;
+    let after = browser.eval(LOOK, vec![]).await?;
+    for other in (0..hosts).filter(|other| *other != me) {
+        check(test, me, other, hosts, &before, &after)?;
+    }
+    browser
+        .screenshot(&report::dir()?.join(format!("{test}-{}.png", NAMES[me])))
+        .await
+}
+
 /// Closes all browsers.
 pub async fn close(browsers: Vec<Browser>) -> Result<()> {
     for browser in browsers {

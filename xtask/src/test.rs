@@ -78,6 +78,11 @@ const PARTS: &[Part] = &[
         run: || system("rtmp"),
     },
     Part {
+        name: "cohost",
+        about: "a stream by RTMP in a room: in browsers, in the mix, and refused",
+        run: || system("cohost"),
+    },
+    Part {
         name: "publishing",
         about: "targets that come and go, a dead mixer, a slate, webhooks",
         run: || system("publishing"),

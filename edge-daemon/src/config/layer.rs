@@ -1,6 +1,6 @@
 //! One source of configuration: what the flags and the environment said, or what the file said.
 
-use super::{Admin, Canvas, ConfigError, DefaultScene, Origin, PlaneChoice, Sei, Tls};
+use super::{Admin, Canvas, CohostNetwork, ConfigError, DefaultScene, Origin, PlaneChoice, Sei, Tls};
 use clap::Parser;
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
@@ -125,6 +125,23 @@ pub(crate) struct Layer {
     #[arg(long, value_name = "DIR", env = "LIANMAI_RUNTIME_DIR")]
     pub(crate) runtime_dir: Option<PathBuf>,
 
+    /// Streams by RTMP that may be in rooms at a time as co-hosts: rtmp://ORIGIN/cohost/ROOM/USER; 0 for none (default: 8)
+    #[arg(long, value_name = "COUNT", env = "LIANMAI_COHOSTS")]
+    pub(crate) cohosts: Option<usize>,
+
+    /// Address or range from which they may come; repeatable (default: this machine)
+    #[arg(
+        long,
+        value_name = "NETWORK",
+        env = "LIANMAI_COHOST_FROM",
+        value_delimiter = ','
+    )]
+    pub(crate) cohost_from: Vec<CohostNetwork>,
+
+    /// The program that brings a co-host into its room (default: lianmai-bridge beside this program)
+    #[arg(long, value_name = "FILE", env = "LIANMAI_BRIDGE")]
+    pub(crate) bridge: Option<PathBuf>,
+
     /// Log filter: error, warn, info, debug, trace, or per module (default: info,dtls=error)
     #[arg(long, value_name = "FILTER", env = "LIANMAI_LOG")]
     pub(crate) log: Option<String>,
@@ -178,6 +195,9 @@ impl Layer {
             mixer: self.mixer.or(below.mixer),
             runtime_dir: self.runtime_dir.or(below.runtime_dir),
             log: self.log.or(below.log),
+            cohosts: self.cohosts.or(below.cohosts),
+            cohost_from: or_list(self.cohost_from, below.cohost_from),
+            bridge: self.bridge.or(below.bridge),
             open: self.open.or(below.open),
         }
     }

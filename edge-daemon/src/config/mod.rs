@@ -1,9 +1,11 @@
 //! The daemon's configuration: flags over environment over file over defaults, checked once, typed from then on.
 
+mod cohost;
 mod layer;
 mod values;
 mod webhook;
 
+pub(crate) use cohost::{CohostChoice, CohostNetwork};
 pub(crate) use layer::Layer;
 pub(crate) use values::{Admin, Canvas, DefaultScene, Origin, PlaneChoice, Sei, Tls};
 
@@ -75,6 +77,8 @@ pub(crate) struct Config {
     pub(crate) log: String,
     /// Who may use the admin API.
     pub(crate) admin: AdminAccess,
+    /// Streams by RTMP that join rooms.
+    pub(crate) cohosts: Option<CohostChoice>,
     /// Only say whether the configuration is good.
     pub(crate) check: bool,
 }
@@ -187,7 +191,8 @@ impl Config {
                 layer.mix_audio_bitrate.unwrap_or(128_000),
                 16_000..=512_000,
             )?,
-            mixer: layer.mixer.map_or_else(beside_this_program, Ok)?,
+            mixer: layer.mixer.map_or_else(|| beside_this_program("mixer"), Ok)?,
+            cohosts: cohost::settle(origin, layer.cohosts, layer.cohost_from, layer.bridge)?,
             runtime_dir: layer.runtime_dir.unwrap_or_else(default_runtime_dir),
             log: layer.log.unwrap_or_else(|| DEFAULT_LOG.to_owned()),
             admin: layer.admin.unwrap_or_default().0,
@@ -324,10 +329,11 @@ fn reachable(ip: IpAddr) -> bool {
     }
 }
 
-fn beside_this_program() -> Result<PathBuf, ConfigError> {
+/// One of the programs that belong to this one, under its key.
+fn beside_this_program(key: &'static str) -> Result<PathBuf, ConfigError> {
     let here = std::env::current_exe()
-        .map_err(|error| invalid("mixer", format!("cannot find this program: {error}")))?;
-    Ok(here.with_file_name("lianmai-mixer"))
+        .map_err(|error| invalid(key, format!("cannot find this program: {error}")))?;
+    Ok(here.with_file_name(format!("lianmai-{key}")))
 }
 
 /// systemd's `RuntimeDirectory=`, otherwise a directory of this process alone.

@@ -14,6 +14,7 @@ impl Edge {
         self.mixes.restore(earlier.muted, earlier.targets);
         self.signalling = Signalling::restore(earlier.rooms, now, Limits::default(), seed);
         self.signalling.set_scene_rules(self.mixes.scene_rules());
+        self.end_earlier_cohosts(earlier.cohosts);
     }
 
     /// PeerConnections of an earlier process with which the plane could not go on.
@@ -63,6 +64,7 @@ impl Edge {
             peers: self.media.save(),
             muted: self.mixes.muted().clone(),
             targets: self.mixes.saved_targets(),
+            cohosts: self.cohosts.save(),
             certificate: saver.certificate.clone(),
             https: saver.https.clone(),
         };

@@ -1,5 +1,6 @@
 //! The one task that owns all state: rooms, sessions, mixers. Everybody else sends it messages.
 
+mod cohosts;
 mod handover;
 mod idle;
 mod media;
@@ -18,6 +19,7 @@ use crate::handle::{EdgeError, EdgeHandle, NewTarget, Request, Resource, SocketO
 use crate::handover::Saver;
 use crate::view::TargetView;
 use crate::webhooks::{Event, Webhooks};
+use cohosts::Cohosts;
 use lianmai_mixer_control::TargetId;
 use lianmai_plane::Event as PlaneEvent;
 use lianmai_room::{ConnectionId, EndpointLoss, Limits, Output, Signalling, WhipSession};
@@ -41,6 +43,7 @@ pub(crate) struct Edge {
     signalling: Signalling,
     media: Media,
     mixes: Mixes,
+    cohosts: Cohosts,
     sockets: BTreeMap<ConnectionId, mpsc::Sender<SocketOutput>>,
     requests: mpsc::Receiver<Request>,
     started: Instant,
@@ -73,6 +76,7 @@ impl Edge {
             webhooks: mixes.spec.webhooks.clone(),
             mixes: Mixes::new(mixes, media.plane.clone(), &metrics),
             media: Media::new(media, metrics.endpoints.clone()),
+            cohosts: Cohosts::default(),
             sockets: BTreeMap::new(),
             requests,
             saver: None,
@@ -187,6 +191,13 @@ impl Edge {
                         .map(resource),
                 );
             }
+            Request::CohostPublish {
+                room,
+                user,
+                offer,
+                over,
+                reply,
+            } => respond(reply, self.cohost_publish(&room, &user, &offer, over)),
             Request::Patch {
                 resource,
                 if_match,
@@ -198,7 +209,10 @@ impl Edge {
                     signalling.patch(resource, if_match.as_deref(), &fragment, media),
                 );
             }
-            Request::Delete { resource, reply } => respond(reply, signalling.delete(resource, media)),
+            Request::Delete { resource, reply } => {
+                respond(reply, signalling.delete(resource, media));
+                self.cohosts.ended(resource);
+            }
             Request::Rooms { reply } => self.show_rooms(reply),
             Request::Stats { reply } => self.show_stats(reply),
             Request::Kick { room, user, reply } => respond(reply, signalling.kick(&room, &user, media)),
@@ -333,7 +347,10 @@ impl Edge {
                     self.mixes.remove(room, endpoint, Instant::now());
                     self.webhooks.say(&Event::HostLeft { room, user });
                 }
-                Output::ResourceEnded { resource } => tracing::debug!(?resource, "session ended"),
+                Output::ResourceEnded { resource } => {
+                    tracing::debug!(?resource, "session ended");
+                    self.cohosts.ended(resource);
+                }
             }
         }
     }

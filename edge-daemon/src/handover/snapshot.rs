@@ -3,7 +3,7 @@
 use crate::edge::RoomTargets;
 use crate::http::SelfSigned;
 use lianmai_plane::Command;
-use lianmai_room::Saved;
+use lianmai_room::{ResourceId, Saved};
 use lianmai_webrtc::media::Track;
 use lianmai_webrtc::{EndpointId, SavedCertificate, SavedEndpoint};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Of everything below, down to the crates that it comes from: one that reads another format would find nonsense, so a test
 /// holds this number together with the bytes of a state.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// Everything that a process needs to go on as the one before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,8 @@ pub(crate) struct Snapshot {
     pub(crate) muted: BTreeSet<EndpointId>,
     /// Where the mixes of rooms are published to.
     pub(crate) targets: BTreeMap<String, RoomTargets>,
+    /// Sessions of RTMP co-hosts, whose bridges end with this process.
+    pub(crate) cohosts: BTreeSet<ResourceId>,
     /// What answers to offers named.
     pub(crate) certificate: SavedCertificate,
     /// What browsers were asked to accept.

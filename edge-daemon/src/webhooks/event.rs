@@ -18,6 +18,18 @@ pub(crate) enum Event<'a> {
     TargetState { room: &'a str, target: Target<'a> },
     /// The mixer failed, and is started again.
     MixerRestarted { room: &'a str, reason: &'a str },
+    /// A stream by RTMP is not taken into its room, or not for longer.
+    CohostRefused {
+        room: &'a str,
+        user: &'a str,
+        reason: &'a str,
+    },
+    /// What brings one into its room failed, and is started again.
+    CohostRestarted {
+        room: &'a str,
+        user: &'a str,
+        reason: &'a str,
+    },
     /// The mixer ended: its room is empty for long, or closed.
     MixEnded { room: &'a str },
 }
@@ -65,6 +77,8 @@ impl Event<'_> {
             Self::HostLeft { .. } => "host_left",
             Self::TargetState { .. } => "target_state",
             Self::MixerRestarted { .. } => "mixer_restarted",
+            Self::CohostRefused { .. } => "cohost_refused",
+            Self::CohostRestarted { .. } => "cohost_restarted",
             Self::MixEnded { .. } => "mix_ended",
         }
     }
@@ -105,6 +119,16 @@ mod tests {
             Event::HostLeft { room, user: "ann" },
             Event::MixerRestarted {
                 room,
+                reason: "ended",
+            },
+            Event::CohostRefused {
+                room,
+                user: "obs",
+                reason: "B-frames",
+            },
+            Event::CohostRestarted {
+                room,
+                user: "obs",
                 reason: "ended",
             },
             Event::MixEnded { room },
