@@ -21,7 +21,7 @@ pub(crate) struct RoomView {
 pub(crate) struct ParticipantView {
     /// Its name in the room.
     pub(crate) name: String,
-    /// `kurento` or `whip`.
+    /// `kurento`, `whip` or `rtmp`.
     pub(crate) via: String,
     /// Loudest of the room at the moment.
     pub(crate) speaking: bool,

@@ -180,7 +180,7 @@ async fn a_stream_with_b_frames_is_refused_and_its_publisher_is_told_what_to_cha
     until(PATIENCE, "the co-host to be gone", || {
         Ok(connected(&edge)?.is_empty().then_some(()))
     })?;
-    ensure!(edge.metric("lianmai_cohosts_refused_total", &[])? == 1.0);
+    ensure!(edge.metric("lianmai_cohost_refused_total", &[])? == 1.0);
     ensure!(edge.log().contains("bframes=0"), "{}", edge.log());
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::pictures::Pictures;
 use crate::refusal::Refusal;
 use crate::sound::Sounds;
 use crate::timeline::Timeline;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use lianmai_bridge_control::{BridgeStats, FromBridge, VERSION, encode};
 use lianmai_rtmp::TagKind;
 use std::io::Write;
@@ -58,11 +58,9 @@ pub async fn run(media: SocketAddr) -> Result<()> {
     match bridge.serve().await {
         Ok(()) => Ok(()),
         Err(End::Refused(refusal)) => {
+            // The daemon tells everybody else.
             let reason = refusal.to_string();
-            say(&FromBridge::Refused {
-                reason: reason.clone(),
-            })?;
-            bail!(reason)
+            say(&FromBridge::Refused { reason })
         }
         Err(End::Failed(error)) => Err(error),
     }

@@ -5,9 +5,6 @@ use crate::refusal::Refusal;
 use lianmai_rtmp::flv::{CodecName, Packet, PacketKind};
 use lianmai_rtmp::{Tag, Unwrap};
 
-/// Whoever comes later waits for a key frame, and the publisher cannot be asked for one.
-const LONG_GOP_MS: i64 = 4000;
-
 /// One picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Picture {
@@ -27,7 +24,6 @@ pub(crate) struct Pictures {
     pub(crate) passed: u64,
     pub(crate) bad: u64,
     pub(crate) longest_gop_ms: i64,
-    warned: bool,
 }
 
 impl Pictures {
@@ -77,14 +73,6 @@ impl Pictures {
         self.longest_gop_ms = self.longest_gop_ms.max(since);
         if key {
             self.key_ms = Some(at_ms);
-        }
-        if self.longest_gop_ms > LONG_GOP_MS && !self.warned {
-            self.warned = true;
-            tracing::warn!(
-                "more than {} s between key frames: whoever comes later sees nothing for so long. Set the key frame interval to \
-                 2 s or less",
-                LONG_GOP_MS / 1000
-            );
         }
     }
 }

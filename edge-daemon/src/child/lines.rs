@@ -35,7 +35,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             return Err(io::Error::other(if self.line.len() > MAX_LINE {
                 "sent a line without end"
             } else {
-                "closed its socket"
+                "said no more"
             }));
         }
         let line = std::mem::take(&mut self.line);

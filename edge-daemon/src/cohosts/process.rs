@@ -121,3 +121,30 @@ async fn write(input: &mut ChildStdin, bytes: &[u8]) -> io::Result<()> {
         .await
         .map_err(|_| silent("read its input"))?
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{CohostMetrics, CohostSpec};
+    use super::Process;
+    use crate::webhooks::Webhooks;
+
+    async fn failure(program: &str) -> String {
+        let spec = CohostSpec {
+            program: program.into(),
+            log: "info".to_owned(),
+            media: ([127, 0, 0, 1], 1).into(),
+            metrics: CohostMetrics::default(),
+            webhooks: Webhooks::default(),
+        };
+        let error = Process::start(&spec).await.err();
+        error.expect("no bridge").to_string()
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_no_bridge_is_named_or_quoted() {
+        assert!(failure("/nowhere/bridge").await.contains("/nowhere/bridge"));
+        assert_eq!(failure("/bin/false").await, "said no more");
+        // It repeats its arguments.
+        assert!(failure("/bin/echo").await.contains("not a control message"));
+    }
+}

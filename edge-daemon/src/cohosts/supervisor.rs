@@ -1,17 +1,18 @@
 //! Keeps one co-host in its room for as long as it publishes.
 
 use super::CohostSpec;
+use super::metrics::Shown;
 use super::process::{Fed, Process};
 use crate::child::Backoff;
 use crate::handle::EdgeHandle;
 use crate::webhooks::Event;
 use lianmai_bridge_control::BridgeStats;
-use lianmai_origin::Cohost;
+use lianmai_origin::{Cohost, FlvStream};
 use std::io;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
-/// More than this between key frames is worth a line in the log.
+/// Whoever comes later waits for a key frame, and the publisher cannot be asked for one.
 const LONG_GOP_MS: u64 = 4000;
 
 pub(super) struct Supervisor {
@@ -88,6 +89,9 @@ impl Supervisor {
 
     /// One process from start to end.
     async fn live(&mut self) -> End {
+        let Some(stream) = self.cohost.stream() else {
+            return End::Left;
+        };
         let (mut process, offer) = match Process::start(&self.spec).await {
             Ok(started) => started,
             Err(error) => return End::Failed(error),
@@ -99,33 +103,39 @@ impl Supervisor {
             Ok(session) => session,
             Err(error) => return End::Refused(error.to_string()),
         };
-        self.spec.metrics.running.inc();
+        let shown = self.spec.metrics.shown(self.cohost.room(), self.cohost.user());
         let end = tokio::select! {
-            end = self.publish(&mut process, session.answer) => end,
+            end = self.publish(&mut process, session.answer, stream, &shown) => end,
             _ = ended => End::Refused("the room let it go: it was evicted, or the room was closed".to_owned()),
         };
         // The room knows before the process has ended. A session that is over already is what was wanted.
         let _ = self.edge.delete(session.id).await;
-        self.spec.metrics.running.dec();
+        drop(shown);
         process.finish().await;
         end
     }
 
-    async fn publish(&mut self, process: &mut Process, answer: String) -> End {
+    async fn publish(
+        &mut self,
+        process: &mut Process,
+        answer: String,
+        mut stream: FlvStream,
+        shown: &Shown,
+    ) -> End {
         if let Err(error) = process.answer(answer).await {
             return End::Failed(error);
         }
-        let Some(mut stream) = self.cohost.stream() else {
-            return End::Left;
-        };
         self.cohost.accept();
         self.accepted = true;
         let (room, user) = (self.cohost.room(), self.cohost.user());
         tracing::info!(room, user, address = %self.cohost.address, pid = process.pid(), "co-host joins");
-        let mut last = BridgeStats::default();
-        let hear = |stats| {
-            warn(room, user, last, stats);
-            last = stats;
+        let mut long = false;
+        let hear = |stats: BridgeStats| {
+            shown.stats(stats);
+            // Once is enough.
+            if stats.longest_gop_ms > LONG_GOP_MS && !std::mem::replace(&mut long, true) {
+                warn_of_long_gop(room, user);
+            }
         };
         match process.feed(&mut stream, hear).await {
             Ok(Fed::Ended) => End::Left,
@@ -147,14 +157,11 @@ impl Supervisor {
     }
 }
 
-/// What the publisher should know of, once.
-fn warn(room: &str, user: &str, before: BridgeStats, now: BridgeStats) {
-    if before.longest_gop_ms <= LONG_GOP_MS && now.longest_gop_ms > LONG_GOP_MS {
-        tracing::warn!(
-            room,
-            user,
-            "more than {} s between the key frames of a co-host: whoever joins later waits for so long to see it",
-            LONG_GOP_MS / 1000
-        );
-    }
+fn warn_of_long_gop(room: &str, user: &str) {
+    tracing::warn!(
+        room,
+        user,
+        "more than {} s between the key frames of a co-host: whoever joins later waits for so long to see it",
+        LONG_GOP_MS / 1000
+    );
 }

@@ -3,26 +3,38 @@
 use super::{Edge, resource};
 use crate::handle::Resource;
 use lianmai_room::{ResourceId, RoomError};
+use lianmai_webrtc::EndpointId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 use tokio::sync::oneshot;
 
-/// Who wants to know of the end of which.
+/// All of them.
 #[derive(Default)]
-pub(super) struct Cohosts(BTreeMap<ResourceId, oneshot::Sender<()>>);
+pub(super) struct Cohosts(BTreeMap<ResourceId, Session>);
+
+struct Session {
+    endpoint: EndpointId,
+    /// Told of its end.
+    over: oneshot::Sender<()>,
+}
 
 impl Cohosts {
     /// The session is over.
     pub(super) fn ended(&mut self, session: ResourceId) {
-        if let Some(over) = self.0.remove(&session) {
+        if let Some(session) = self.0.remove(&session) {
             // Who ended it itself no longer listens.
-            let _ = over.send(());
+            let _ = session.over.send(());
         }
     }
 
     /// The sessions, for a later process.
     pub(super) fn save(&self) -> BTreeSet<ResourceId> {
         self.0.keys().copied().collect()
+    }
+
+    /// What they publish.
+    pub(super) fn endpoints(&self) -> BTreeSet<EndpointId> {
+        self.0.values().map(|session| session.endpoint).collect()
     }
 }
 
@@ -37,7 +49,10 @@ impl Edge {
         let session = self
             .signalling
             .whip_publish(Instant::now(), room, user, offer, &mut self.media)?;
-        self.cohosts.0.insert(session.resource, over);
+        let endpoint = session.endpoint;
+        self.cohosts
+            .0
+            .insert(session.resource, Session { endpoint, over });
         Ok(resource(session))
     }
 

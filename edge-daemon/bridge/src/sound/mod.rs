@@ -11,6 +11,7 @@ mod resampler;
 
 use crate::refusal::Refusal;
 use aac::Decoder;
+use bytes::Bytes;
 use lianmai_rtmp::flv::{CodecName, Packet as Body, PacketKind};
 use lianmai_rtmp::{Tag, Unwrap};
 use opus::Encoder;
@@ -42,6 +43,8 @@ pub(crate) struct Sound {
 /// Takes audio tags. No clock in here.
 pub(crate) struct Sounds {
     decoder: Option<Decoder>,
+    /// What it was made for: publishers repeat their headers, and a decoder that goes on makes no click.
+    config: Bytes,
     resampler: Option<Resampler>,
     encoder: Encoder,
     unwrap: Unwrap,
@@ -58,6 +61,7 @@ impl Sounds {
     pub(crate) fn new() -> Result<Self, ::opus::Error> {
         Ok(Self {
             decoder: None,
+            config: Bytes::new(),
             resampler: None,
             encoder: Encoder::new()?,
             unwrap: Unwrap::default(),
@@ -87,15 +91,18 @@ impl Sounds {
         ) {
             return Err(Refusal::AudioCodec(body.codec));
         }
-        let data = tag.body.get(body.header..).unwrap_or_default();
+        let data = tag.body.slice(body.header.min(tag.body.len())..);
         match body.kind {
             PacketKind::SequenceStart => {
-                self.decoder = Some(Decoder::new(data).map_err(Refusal::AudioConfig)?);
+                if self.decoder.is_none() || self.config != data {
+                    self.decoder = Some(Decoder::new(&data).map_err(Refusal::AudioConfig)?);
+                    self.config = data;
+                }
                 Ok(None)
             }
             PacketKind::Frame => {
                 let at_ms = self.unwrap.extend(tag.timestamp_ms);
-                Ok(Some((at_ms, self.frame(at_ms, data))))
+                Ok(Some((at_ms, self.frame(at_ms, &data))))
             }
             PacketKind::Other => Ok(None),
         }
