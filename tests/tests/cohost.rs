@@ -8,7 +8,8 @@ use lianmai_tests::host::Seat;
 use lianmai_tests::probe::{self, SAMPLE_RATE};
 use lianmai_tests::publisher::{BASELINE, Publisher, REORDERED};
 use lianmai_tests::wait::until;
-use lianmai_tests::{report, talk, tone};
+use lianmai_tests::{crash, report, talk, tone};
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::path::Path;
@@ -51,8 +52,8 @@ fn wait_for(edge: &Edge, names: &[&str]) -> Result<()> {
 }
 
 /// The processes that bring co-hosts into their rooms.
-fn bridges(edge: &Edge) -> Result<Vec<Pid>> {
-    let tasks = std::fs::read_dir(format!("/proc/{}/task", edge.process.pid()))?;
+fn bridges(daemon: Pid) -> Result<Vec<Pid>> {
+    let tasks = std::fs::read_dir(format!("/proc/{daemon}/task"))?;
     let children = tasks
         .flatten()
         .map(|task| std::fs::read_to_string(task.path().join("children")));
@@ -128,14 +129,15 @@ async fn a_stream_by_rtmp_is_seen_and_heard_in_the_room_and_in_the_mix_and_leave
     )?;
     check_refused(taken, "already exists in room")?;
 
-    let bridge = bridges(&edge)?;
+    let daemon = edge.process.pid();
+    let bridge = bridges(daemon)?;
     let [first] = bridge.as_slice() else {
         anyhow::bail!("{bridge:?} for one co-host");
     };
     kill(*first, Signal::SIGKILL)?;
     let killed = Instant::now();
     until(PATIENCE, "another bridge", || {
-        Ok(bridges(&edge)?.first().filter(|pid| *pid != first).map(drop))
+        Ok(bridges(daemon)?.first().filter(|pid| *pid != first).map(drop))
     })?;
     wait_for(&edge, &[talk::NAMES[0], bob])?;
     report::note(
@@ -159,7 +161,7 @@ async fn a_stream_by_rtmp_is_seen_and_heard_in_the_room_and_in_the_mix_and_leave
     )?;
     ensure!(took < Duration::from_secs(2), "it stayed for {took:?}");
     until(PATIENCE, "no bridge", || {
-        Ok(bridges(&edge)?.is_empty().then_some(()))
+        Ok(bridges(daemon)?.is_empty().then_some(()))
     })?;
     ann.close().await
 }
@@ -183,6 +185,29 @@ async fn a_stream_with_b_frames_is_refused_and_its_publisher_is_told_what_to_cha
     ensure!(edge.metric("lianmai_cohost_refused_total", &[])? == 1.0);
     ensure!(edge.log().contains("bframes=0"), "{}", edge.log());
     Ok(())
+}
+
+#[tokio::test]
+async fn after_a_crash_of_the_daemon_its_place_is_free_and_it_comes_again() -> Result<()> {
+    let edge = Edge::start_kept(&["--canvas", "640x360@30"])?;
+    let place = place(&edge, "obs");
+    let mut publisher = Publisher::start(&place, &talk::capture(1, 2), BASELINE, edge.dir())?;
+    wait_for(&edge, &["obs"]).with_context(|| publisher.log())?;
+    let bridge = *bridges(crash::daemon(&edge)?)?.first().context("a bridge")?;
+    crash::Outage::begin(&edge)?.end(Duration::from_secs(3))?;
+    ensure!(
+        edge.api("rooms")?.as_array().is_some_and(Vec::is_empty),
+        "it is in its room still"
+    );
+    publisher
+        .process
+        .wait(PATIENCE)
+        .context("a publisher whose connection is gone")?;
+    until(PATIENCE, "the old bridge to be gone", || {
+        Ok((kill(bridge, None) == Err(Errno::ESRCH)).then_some(()))
+    })?;
+    let again = Publisher::start(&place, &talk::capture(1, 2), BASELINE, edge.dir())?;
+    wait_for(&edge, &["obs"]).with_context(|| again.log())
 }
 
 /// Half a second of light and of 1 kHz at each whole second of the stream.

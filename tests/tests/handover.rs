@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use lianmai_tests::connections;
 use lianmai_tests::crash::Outage;
-use lianmai_tests::edge::{Edge, free_tcp, free_udp, programs};
+use lianmai_tests::edge::Edge;
 use lianmai_tests::host::Seat;
 use lianmai_tests::report;
 use lianmai_tests::talk::{NAMES, capture, close, watch};
@@ -12,7 +12,6 @@ use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use serde_json::{Value, json};
-use std::process::Command;
 use std::time::Duration;
 
 const ROOM: &str = "studio";
@@ -23,16 +22,6 @@ const BACK: Duration = Duration::from_secs(2);
 
 /// How long everybody is watched before and after.
 const TALK: Duration = Duration::from_secs(8);
-
-/// An edge whose daemon has a parent that keeps what it leaves.
-fn kept_edge() -> Result<Edge> {
-    let (http, media, origin) = (free_tcp()?, free_udp()?, free_tcp()?);
-    let [shown_http, shown_media, shown_origin] = [http, media, origin].map(|address| address.to_string());
-    let mut command = Command::new(programs().join("lianmai-edge"));
-    command.args(["keep", "--http", &shown_http, "--media", &shown_media]);
-    command.args(["--origin", &shown_origin, "--canvas", "640x360@15"]);
-    Edge::launch(&mut command, http, media, origin)
-}
 
 fn mixer_pid(edge: &Edge) -> Result<Option<Pid>> {
     let rooms = edge.api("rooms")?;
@@ -57,7 +46,7 @@ fn members(edge: &Edge) -> Result<Value> {
 
 #[tokio::test]
 async fn a_daemon_that_is_killed_goes_on_with_the_same_room() -> Result<()> {
-    let edge = kept_edge()?;
+    let edge = Edge::start_kept(&["--canvas", "640x360@15"])?;
     let mut browsers = Vec::new();
     for (index, name) in NAMES.iter().enumerate().take(2) {
         let seat = Seat {
