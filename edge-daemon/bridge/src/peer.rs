@@ -158,7 +158,9 @@ impl Peer {
 
     /// Sends a picture that was made at `made`.
     pub(crate) fn show(&mut self, made: Instant, picture: Picture) -> Result<(), PeerError> {
-        let at = u64::try_from(picture.at_ms).unwrap_or_default() * 90;
+        let at = u64::try_from(picture.at_ms)
+            .unwrap_or_default()
+            .saturating_mul(90);
         let time = MediaTime::new(at, Frequency::NINETY_KHZ);
         if let Some((writer, pt)) = self.video.writer(&mut self.rtc) {
             writer.write(pt, made, time, picture.annexb)?;

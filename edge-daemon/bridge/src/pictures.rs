@@ -53,7 +53,8 @@ impl Pictures {
     }
 
     fn frame(&mut self, timestamp_ms: u32, packet: Packet, body: &[u8]) -> Result<Option<Picture>, Refusal> {
-        let at_ms = self.unwrap.extend(timestamp_ms) + i64::from(packet.composition_ms);
+        let decoded_ms = self.unwrap.extend(timestamp_ms);
+        let at_ms = decoded_ms.saturating_add(i64::from(packet.composition_ms));
         if self.latest_ms.is_some_and(|latest| at_ms < latest) {
             return Err(Refusal::Reordered);
         }

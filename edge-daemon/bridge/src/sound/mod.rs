@@ -127,7 +127,7 @@ impl Sounds {
         let delay = i64::from(SAMPLE_RATE) * i64::from(decoded.delay) / i64::from(decoded.rate.max(1))
             + resampling
             + self.encoder.delay();
-        let due = at_ms * i64::from(SAMPLE_RATE) / 1000 - delay;
+        let due = (at_ms.saturating_mul(i64::from(SAMPLE_RATE)) / 1000).saturating_sub(delay);
         let waiting = self.rest.len() / CHANNELS;
         match self.pace.place(due, waiting) {
             Place::Next => {}

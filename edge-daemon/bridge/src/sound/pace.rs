@@ -36,11 +36,11 @@ impl Pace {
     pub(super) fn place(&mut self, due: i64, waiting: usize) -> Place {
         let Some(next) = self.next else {
             self.next = Some(START);
-            self.offset = (due - START) as f64;
+            self.offset = due.saturating_sub(START) as f64;
             return Place::Next;
         };
-        let expected = next + samples(waiting);
-        let off = (due - expected) as f64 - self.offset;
+        let expected = next.saturating_add(samples(waiting));
+        let off = due.saturating_sub(expected) as f64 - self.offset;
         if off.abs() < GAP as f64 {
             self.offset += off / SMOOTHING;
             return Place::Next;
@@ -53,14 +53,14 @@ impl Pace {
         }
         #[expect(clippy::cast_possible_truncation, reason = "of two numbers that fit")]
         let skipped = off as i64;
-        self.next = Some(expected + skipped);
+        self.next = Some(expected.saturating_add(skipped));
         Place::AfterGap
     }
 
     /// So many samples go out: the position of the first, and its time on the stream's clock in microseconds.
     pub(super) fn advance(&mut self, length: usize) -> (i64, i64) {
         let position = self.next.unwrap_or(START);
-        self.next = Some(position + samples(length));
+        self.next = Some(position.saturating_add(samples(length)));
         #[expect(clippy::cast_possible_truncation, reason = "a time in microseconds")]
         let at_us = ((position as f64 + self.offset) * 1e6 / f64::from(SAMPLE_RATE)).round() as i64;
         (position, at_us)
