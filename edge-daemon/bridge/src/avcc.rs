@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn one_that_brings_its_own_keeps_them_and_other_pictures_have_none() {
-        let own = [b"\x67own", b"\x68own", b"\x65idr"].map(<[u8]>::as_ref);
+        let own: [&[u8]; 3] = [b"\x67own", b"\x68own", b"\x65idr"];
         let picture = record().annexb(true, &avcc(&own)).expect("whole");
         assert_eq!(picture, b"\0\0\0\x01\x67own\0\0\0\x01\x68own\0\0\0\x01\x65idr");
         let picture = record().annexb(false, &avcc(&[b"\x41p"])).expect("whole");
