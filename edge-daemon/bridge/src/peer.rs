@@ -5,7 +5,7 @@ use crate::sound::Sound;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
-use str0m::format::Codec;
+use str0m::format::{Codec, PayloadParams};
 use str0m::media::{Direction, Frequency, MediaKind, MediaTime, Mid, Pt};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcError};
@@ -188,7 +188,7 @@ impl Track {
             let mut params = writer.payload_params();
             params
                 .find(|params| params.spec().codec == codec)
-                .map(|params| params.pt())
+                .map(PayloadParams::pt)
         });
         self.pt.map(drop).ok_or(PeerError::Refused(codec))
     }
