@@ -106,7 +106,7 @@ impl Bridge {
         while !self.peer.connected {
             let due = self.flush().await?;
             if !self.peer.connected {
-                self.attend(due, &mut buffer).await?;
+                attend(&self.socket, &mut self.peer, self.media, due, &mut buffer).await?;
             }
         }
         Ok(())
@@ -129,11 +129,6 @@ impl Bridge {
                 _ = reports.tick() => say(&FromBridge::Stats(self.stats()))?,
             }
         }
-    }
-
-    /// Waits for a datagram, or until something is due.
-    async fn attend(&mut self, due: Instant, buffer: &mut [u8]) -> Result<()> {
-        attend(&self.socket, &mut self.peer, self.media, due, buffer).await
     }
 
     /// Sends what there is to send.
@@ -209,6 +204,7 @@ impl Bridge {
     }
 }
 
+/// Waits for a datagram, or until something is due.
 async fn attend(
     socket: &UdpSocket,
     peer: &mut Peer,

@@ -33,12 +33,6 @@ enum End {
     Failed(io::Error),
 }
 
-impl From<io::Error> for End {
-    fn from(error: io::Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
 impl Supervisor {
     pub(super) const fn new(spec: CohostSpec, edge: EdgeHandle, cohost: Cohost) -> Self {
         Self {
