@@ -147,8 +147,8 @@ async fn a_stream_by_rtmp_is_seen_and_heard_in_the_room_and_in_the_mix_and_leave
             killed.elapsed()
         ),
     )?;
-    let watched = talk::watch_from("cohost-again", &ann, 0, 2, Duration::from_secs(2)).await;
-    watched.with_context(|| edge.log())?;
+    // On a connection of its own, beginning with a key frame.
+    talk::wait_for_streams(&ann, talk::NAMES[0], 1).await?;
 
     let left = Instant::now();
     publisher.process.signal(Signal::SIGKILL)?;
@@ -217,7 +217,7 @@ const BEEP: &str = "aevalsrc=exprs='0.5*sin(2*PI*1000*t)*lt(mod(t,1),0.5)':s=480
 /// How long the flashes are watched, unless `LIANMAI_SKEW_SECONDS` says otherwise.
 fn skew_seconds() -> u32 {
     let asked = std::env::var("LIANMAI_SKEW_SECONDS").ok();
-    asked.and_then(|seconds| seconds.parse().ok()).unwrap_or(10)
+    asked.and_then(|seconds| seconds.parse().ok()).unwrap_or(6)
 }
 
 /// When something that was off turns on.
