@@ -119,6 +119,8 @@ impl Rules {
                 self.tell(format!("subscribe {room} {user} {offer}"));
                 let _ = reply.send(session(&room, &user, &offer));
             }
+            // Co-hosts by RTMP do not come by HTTP.
+            Request::CohostPublish { .. } => {}
             Request::Patch {
                 resource,
                 if_match,
