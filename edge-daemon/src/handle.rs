@@ -2,8 +2,9 @@
 
 pub(crate) use lianmai_room::Patched;
 
-use crate::edge::TargetError;
+use crate::edge::{FilterError, TargetError};
 use crate::view::{RoomView, StatsView, TargetView};
+use lianmai_mixer_control::filter::Filters;
 use lianmai_mixer_control::scene::Scene;
 use lianmai_mixer_control::{TargetId, TargetOptions, TargetUrl};
 use lianmai_room::{ConnectionId, ResourceError, ResourceId, RoomError};
@@ -41,6 +42,9 @@ pub(crate) enum EdgeError {
     /// A target cannot be added or taken away.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// A participant's pictures cannot be filtered so.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     /// The edge is shutting down.
     #[error("the edge is shutting down")]
     ShuttingDown,
@@ -133,6 +137,17 @@ pub(crate) enum Request {
     RemoveTarget {
         room: String,
         id: TargetId,
+        reply: Reply<()>,
+    },
+    Filters {
+        room: String,
+        user: String,
+        reply: Reply<Filters>,
+    },
+    SetFilters {
+        room: String,
+        user: String,
+        filters: Filters,
         reply: Reply<()>,
     },
 }
@@ -279,6 +294,27 @@ impl EdgeHandle {
     /// Publish it there no longer.
     pub(crate) async fn remove_target(&self, room: String, id: TargetId) -> Result<(), EdgeError> {
         self.ask(|reply| Request::RemoveTarget { room, id, reply }).await
+    }
+
+    /// What is done to a participant's pictures before they are mixed.
+    pub(crate) async fn filters(&self, room: String, user: String) -> Result<Filters, EdgeError> {
+        self.ask(|reply| Request::Filters { room, user, reply }).await
+    }
+
+    /// What is to be done to them.
+    pub(crate) async fn set_filters(
+        &self,
+        room: String,
+        user: String,
+        filters: Filters,
+    ) -> Result<(), EdgeError> {
+        self.ask(|reply| Request::SetFilters {
+            room,
+            user,
+            filters,
+            reply,
+        })
+        .await
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, EdgeError> {

@@ -5,7 +5,7 @@ use crate::edge::{self, Edge, Events, MediaSetup, MixSetup};
 use crate::handover::{self, Inherited, SaveMetrics, Saver, Snapshot, Store};
 use crate::http::{self, LiveStreams, SelfSigned, Services};
 use crate::live::{Live, NoOrigin};
-use crate::mixers::{MixerSpec, TargetMetrics};
+use crate::mixers::{MixerSpec, TargetMetrics, VisionMetrics, VisionSpec};
 use crate::plane::{self, Plane};
 use crate::signals;
 use crate::webhooks::{self, Webhooks};
@@ -216,6 +216,10 @@ fn mixes(config: &Config, metrics: &edge::Metrics, registry: &mut Registry) -> R
             restarts: metrics.mixer_restarts.clone(),
             targets: TargetMetrics::new(registry),
             webhooks,
+            vision: VisionSpec {
+                command: config.vision.clone(),
+                metrics: VisionMetrics::new(registry),
+            },
         },
         targets: config.rtmp_targets.clone(),
         rtmps_ca: config.rtmps_ca.clone(),
@@ -228,6 +232,7 @@ fn mixes(config: &Config, metrics: &edge::Metrics, registry: &mut Registry) -> R
         font: config.font.clone(),
         video_bitrate: config.mix_video_bitrate,
         audio_bitrate: config.mix_audio_bitrate,
+        filters: config.filters.clone(),
     })
 }
 

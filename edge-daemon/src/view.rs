@@ -113,6 +113,8 @@ pub(crate) struct MixerView {
     /// The last report of the mixer, as it sent it.
     #[schema(value_type = Option<Object>)]
     pub(crate) stats: Option<lianmai_mixer_control::MixStats>,
+    /// Process id of its vision program.
+    pub(crate) vision_pid: Option<u32>,
 }
 
 /// One place that a mix is published to.

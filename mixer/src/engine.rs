@@ -13,9 +13,10 @@ use crate::daemon::Daemon;
 use crate::ingest::Ingest;
 use crate::link::{Link, LinkError, Received};
 use crate::mixing::{Command, Fed, Feed, Feeds, Mixing, MixingError};
-use crate::video::{Decoded, VideoTask, Worker};
+use crate::video::{Decoded, FilterBoard, VideoTask, Worker};
+use crate::vision::{self, Eye};
 use crossbeam_channel::{Sender, bounded};
-use lianmai_mixer_control::{Codec, FromMixer, Settings, ToMixer, VERSION};
+use lianmai_mixer_control::{Codec, FromMixer, Settings, ToMixer, VERSION, VISION_SOCKET};
 use lianmai_timeline::{EdgeTime, Span};
 use std::path::Path;
 use std::thread::{self, JoinHandle};
@@ -74,7 +75,7 @@ pub fn run(socket_directory: &Path) -> Result<(), EngineError> {
     let Some(settings) = configured(&mut link)? else {
         return Ok(());
     };
-    Engine::start(link, &settings, &daemon)?.run()
+    Engine::start(link, socket_directory, &settings, &daemon)?.run()
 }
 
 /// Waits for the first message; `None` if the mixer is to end before it came.
@@ -104,10 +105,17 @@ struct Engine {
     mixing: JoinHandle<Result<(), MixingError>>,
     room_delay: Span,
     counters_due: EdgeTime,
+    filters: FilterBoard,
+    eye: Option<Eye>,
 }
 
 impl Engine {
-    fn start(link: Link, settings: &Settings, daemon: &Daemon) -> Result<Self, EngineError> {
+    fn start(
+        link: Link,
+        directory: &Path,
+        settings: &Settings,
+        daemon: &Daemon,
+    ) -> Result<Self, EngineError> {
         let (feed, fed) = bounded(FEED);
         let (commands, commanded) = bounded(COMMANDS);
         let (coded, tasks) = bounded::<VideoTask>(CODED);
@@ -115,7 +123,9 @@ impl Engine {
             mix: Feed::new(feed),
             coded,
         };
-        let mixing = Mixing::new(settings, daemon.clone(), commanded, fed)?;
+        let eye = eye(settings, directory, commands.clone());
+        let counters = eye.as_ref().map(|eye| eye.counters().clone());
+        let mixing = Mixing::new(settings, daemon.clone(), commanded, fed)?.with_vision(counters);
         let (decoded, asking) = (feeds.mix.clone(), daemon.clone());
         let say = move |said| match said {
             Decoded::Picture(picture) => {
@@ -123,7 +133,9 @@ impl Engine {
             }
             Decoded::KeyFrameNeeded(host) => asking.say(FromMixer::KeyFrameNeeded { host }),
         };
-        let decoding = spawn("decoding", move || Worker::default().run(&tasks, say))?;
+        let filters = FilterBoard::default();
+        let worker = Worker::new(filters.clone(), eye.clone());
+        let decoding = spawn("decoding", move || worker.run(&tasks, say))?;
         let scenes = scenes(settings, commands.clone())?;
         let mixing = spawn("mixing", move || mixing.run())?;
         let (ingest, room_delay) = (Ingest::default(), Span::ZERO);
@@ -137,6 +149,8 @@ impl Engine {
             mixing,
             room_delay,
             counters_due: clock::now(),
+            filters,
+            eye,
         })
     }
 
@@ -197,6 +211,9 @@ impl Engine {
                 video,
             } => {
                 tracing::info!(host = host.0, name, ?audio, ?video, "a host joins");
+                if let Some(eye) = &self.eye {
+                    eye.add(host, &name);
+                }
                 // Before `Add`, so that it is called by its name when it is first shown.
                 self.tell(Command::Name(host, name));
                 let shown = video.as_ref().is_some_and(|video| video.codec == Codec::H264);
@@ -207,6 +224,10 @@ impl Engine {
                 tracing::info!(host = host.0, "a host leaves");
                 self.ingest.remove_host(host);
                 self.feeds.remove(host);
+                self.filters.remove(host);
+                if let Some(eye) = &self.eye {
+                    eye.remove(host);
+                }
                 Command::Remove(host)
             }
             ToMixer::Mute { host, audio } => Command::Mute(host, audio),
@@ -218,6 +239,7 @@ impl Engine {
                 return tracing::warn!("the mix is configured already: `configure` is ignored");
             }
             ToMixer::Shutdown => return,
+            ToMixer::Filter { host, filters } => return self.filters.set(host, filters),
         };
         self.tell(command);
     }
@@ -261,11 +283,26 @@ impl Engine {
     }
 }
 
+/// What a vision program looks through, if there is to be one. A mix without it goes on all the same.
+fn eye(settings: &Settings, directory: &Path, commands: Sender<Command>) -> Option<Eye> {
+    if !settings.vision {
+        return None;
+    }
+    let show = move |host, marks| {
+        // What is lost here is said anew with the next picture.
+        commands.try_send(Command::Marks(host, marks)).ok();
+    };
+    vision::open(&directory.join(VISION_SOCKET), show)
+        .inspect_err(|error| tracing::error!(%error, "no vision program can be heard"))
+        .ok()
+}
+
 /// What reads scenes and hands them to the mix.
 fn scenes(settings: &Settings, commands: Sender<Command>) -> std::io::Result<Loader> {
     let sources = Sources {
         images: settings.images.clone(),
         font: settings.font.clone(),
+        writes: settings.vision,
     };
     Loader::spawn(sources, move |prepared| {
         // As for every command: if 256 wait, the mix hangs.

@@ -2,7 +2,7 @@
 //!
 //! The daemon starts one process a room and owns the room's policy; the mixer has no privileges and no keys, and may
 //! crash. In the order in which a packet meets them: `link`, `ingest`, `video` and `audio`, `room`,
-//! `encode`, `output`; `art` reads images and writes letters. `engine` holds the threads together.
+//! `encode`, `output`; beside them `vision`; `art` reads images and writes letters. `engine` holds the threads together.
 //!
 //! Architecture invariants: output ticks come from the monotonic clock alone; nothing waits for the daemon, a target
 //! or a disk; `ingest` and `room` read no clock and do no I/O.
@@ -20,3 +20,4 @@ mod output;
 mod room;
 mod stats;
 mod video;
+mod vision;

@@ -9,6 +9,7 @@ use crate::output::{Recorder, Targets};
 use crate::room::{Mix, MixError};
 use crate::stats::Stats;
 use crate::video::{DecodedPicture, Task, VideoTask};
+use crate::vision::{Mark, VisionCounters};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use lianmai_mixer_control::media::HostId;
 use lianmai_mixer_control::{FromMixer, MixStats, Settings, TargetId, TargetOptions, TargetUrl};
@@ -40,6 +41,8 @@ pub(crate) enum Command {
     AddTarget(TargetId, TargetUrl, TargetOptions),
     /// Publish there no longer.
     RemoveTarget(TargetId),
+    /// This is to be drawn over a host's picture.
+    Marks(HostId, Vec<Mark>),
 }
 
 /// What the mix is fed with.
@@ -136,6 +139,7 @@ pub(crate) struct Mixing {
     daemon: Daemon,
     commands: Receiver<Command>,
     fed: Receiver<Fed>,
+    vision: Option<Arc<VisionCounters>>,
 }
 
 struct Outlets {
@@ -166,7 +170,13 @@ impl Mixing {
             daemon,
             commands,
             fed,
+            vision: None,
         })
+    }
+
+    /// Reports of what is counted there too.
+    pub(crate) fn with_vision(self, vision: Option<Arc<VisionCounters>>) -> Self {
+        Self { vision, ..self }
     }
 
     /// Mixes until the feed is closed, then says goodbye to the targets.
@@ -224,6 +234,7 @@ impl Mixing {
                 self.mix.want_key_frame();
             }
             Command::RemoveTarget(id) => self.outlets.targets.remove(id),
+            Command::Marks(host, marks) => self.mix.mark(host, marks),
         }
     }
 
@@ -272,6 +283,7 @@ impl Mixing {
                 frames_skipped,
                 room_delay_ms,
                 targets: self.outlets.targets.stats(),
+                vision: self.vision.as_deref().map(VisionCounters::report),
                 ..MixStats::default()
             }
         };

@@ -2,6 +2,7 @@
 
 mod common;
 mod targets;
+mod vision;
 
 use common::Directory;
 use common::daemon::{Daemon, settings};

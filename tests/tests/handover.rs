@@ -5,6 +5,7 @@ use lianmai_tests::connections;
 use lianmai_tests::crash::Outage;
 use lianmai_tests::edge::{Edge, free_tcp, free_udp, programs};
 use lianmai_tests::host::Seat;
+use lianmai_tests::http::send;
 use lianmai_tests::report;
 use lianmai_tests::talk::{NAMES, capture, close, watch};
 use lianmai_tests::wait::until;
@@ -14,6 +15,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use std::process::Command;
 use std::time::Duration;
+use ureq::http::{Request, StatusCode};
 
 const ROOM: &str = "studio";
 const TEST: &str = "handover";
@@ -49,10 +51,25 @@ fn members(edge: &Edge) -> Result<Value> {
             participant["name"],
             participant["publishes"]["state"],
             participant["publishes"]["remote"],
+            participant["name"]
+                .as_str()
+                .and_then(|name| filters(edge, name).ok()),
             participant["receives"].as_array().map(Vec::len)
         ])
     });
     Ok(shown.collect())
+}
+
+fn filters(edge: &Edge, name: &str) -> Result<Value> {
+    edge.api(&format!("rooms/{ROOM}/participants/{name}/filters"))
+}
+
+fn set_filters(edge: &Edge, name: &str, filters: &Value) -> Result<()> {
+    let url = format!("{}/api/v1/rooms/{ROOM}/participants/{name}/filters", edge.url);
+    let request = Request::put(url).header("content-type", "application/json");
+    let said = send(request.body(filters.to_string())?)?;
+    ensure!(said.status() == StatusCode::NO_CONTENT, "{}", said.body());
+    Ok(())
 }
 
 #[tokio::test]
@@ -68,6 +85,7 @@ async fn a_daemon_that_is_killed_goes_on_with_the_same_room() -> Result<()> {
         browsers.push(seat.join(&capture(index, 2)).await?);
     }
     watch(TEST, &browsers, TALK).await.with_context(|| edge.log())?;
+    set_filters(&edge, NAMES[0], &json!([{"type": "sharpen", "amount": 0.5}]))?;
     let (before, mixer) = (members(&edge)?, mixer_pid(&edge)?.context("no mixer")?);
     connections::mark(&browsers).await?;
     let gap = Outage::begin(&edge)?.end(BACK)?;

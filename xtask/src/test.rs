@@ -88,6 +88,11 @@ const PARTS: &[Part] = &[
         run: || system("layout"),
     },
     Part {
+        name: "vision",
+        about: "filters, and boxes of a vision program that is killed and stopped",
+        run: || system("vision"),
+    },
+    Part {
         name: "room",
         about: "four real browsers in one room",
         run: || system("room"),

@@ -142,6 +142,7 @@ fn settings(task: &Task) -> Settings {
         font: None,
         rtmps_ca: None,
         sei: SeiKind::Off,
+        vision: false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! One source of configuration: what the flags and the environment said, or what the file said.
 
-use super::{Admin, Canvas, ConfigError, DefaultScene, Origin, PlaneChoice, Sei, Tls};
+use super::{Admin, Canvas, ConfigError, DefaultFilters, DefaultScene, Origin, PlaneChoice, Sei, Tls};
 use clap::Parser;
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
@@ -132,6 +132,14 @@ pub(crate) struct Layer {
     /// Allow listening beyond loopback: there are no room tokens yet
     #[arg(long, env = "LIANMAI_OPEN", num_args = 0..=1, default_missing_value = "true")]
     pub(crate) open: Option<bool>,
+
+    /// What is done to hosts' pictures before they are mixed, unless others are said: JSON, or a .json file (default: [])
+    #[arg(long, value_name = "FILTERS", env = "LIANMAI_FILTERS")]
+    pub(crate) filters: Option<DefaultFilters>,
+
+    /// Program that looks at hosts' pictures and says what to draw over them, with its arguments behind spaces (default: none)
+    #[arg(long, value_name = "COMMAND", env = "LIANMAI_VISION", value_delimiter = ' ')]
+    pub(crate) vision: Vec<String>,
 }
 
 impl Layer {
@@ -179,6 +187,8 @@ impl Layer {
             runtime_dir: self.runtime_dir.or(below.runtime_dir),
             log: self.log.or(below.log),
             open: self.open.or(below.open),
+            filters: self.filters.or(below.filters),
+            vision: or_list(self.vision, below.vision),
         }
     }
 }

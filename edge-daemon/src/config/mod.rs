@@ -5,12 +5,13 @@ mod values;
 mod webhook;
 
 pub(crate) use layer::Layer;
-pub(crate) use values::{Admin, Canvas, DefaultScene, Origin, PlaneChoice, Sei, Tls};
+pub(crate) use values::{Admin, Canvas, DefaultFilters, DefaultScene, Origin, PlaneChoice, Sei, Tls};
 
 use crate::edge::{MAX_TARGETS, Template};
 use crate::http::AdminAccess;
 use crate::webhooks::WebhookConfig;
 use clap::Parser;
+use lianmai_mixer_control::filter::Filters;
 use lianmai_mixer_control::scene::Scene;
 use nix::ifaddrs::getifaddrs;
 use std::net::{IpAddr, SocketAddr};
@@ -77,6 +78,10 @@ pub(crate) struct Config {
     pub(crate) admin: AdminAccess,
     /// Only say whether the configuration is good.
     pub(crate) check: bool,
+    /// What is done to pictures of hosts for whom nothing was said.
+    pub(crate) filters: Filters,
+    /// What looks at hosts' pictures.
+    pub(crate) vision: Vec<String>,
 }
 
 /// Why a configuration is refused. Each message names the key.
@@ -153,6 +158,10 @@ impl Config {
         scene
             .check(canvas.0)
             .map_err(|error| invalid("layout", error.to_string()))?;
+        let DefaultFilters(filters) = layer.filters.unwrap_or_default();
+        filters
+            .check()
+            .map_err(|error| invalid("filters", error.to_string()))?;
         if let Some(file) = &layer.rtmps_ca {
             lianmai_rtmp::Trust::new(Some(file.clone()))
                 .check()
@@ -192,6 +201,8 @@ impl Config {
             log: layer.log.unwrap_or_else(|| DEFAULT_LOG.to_owned()),
             admin: layer.admin.unwrap_or_default().0,
             check: layer.check,
+            filters,
+            vision: program(layer.vision)?,
         })
     }
 }
@@ -269,6 +280,28 @@ fn there(
         )),
         given => Ok(given),
     }
+}
+
+/// A command whose program is there: a path, or a name that is looked for as a shell does.
+fn program(command: Vec<String>) -> Result<Vec<String>, ConfigError> {
+    let Some(program) = command.first() else {
+        return Ok(command);
+    };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = if program.contains('/') {
+        Path::new(program).is_file()
+    } else {
+        !program.is_empty() && std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+    };
+    if !found {
+        return Err(invalid(
+            "vision",
+            format!(
+                "there is no program {program:?}; say one with its path, and its arguments behind spaces"
+            ),
+        ));
+    }
+    Ok(command)
 }
 
 fn bitrate(key: &'static str, bitrate: u32, sensible: RangeInclusive<u32>) -> Result<u32, ConfigError> {
@@ -504,6 +537,35 @@ mod tests {
             error.contains("circle") && error.contains("side_by_side"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn filters_are_a_list_or_a_file_and_refused_by_name() {
+        let mirror = r#"[{"type": "mirror"}]"#;
+        assert_eq!(config(&["--filters", mirror]).expect("good").filters.0.len(), 1);
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("chain.json");
+        std::fs::write(&file, r#"[{"type": "blur", "radius": 99}]"#).expect("written");
+        let error = refusal(&["--filters", file.to_str().expect("utf-8")]);
+        assert!(error.starts_with("filters: filter 0: radius is 99"), "{error}");
+        let toml = self::file("filters = '[{\"type\": \"sepia\"}]'\n");
+        let error = refusal(&["--config", toml.path().to_str().expect("utf-8")]);
+        assert!(error.contains("sepia") && error.contains("saturation"), "{error}");
+    }
+
+    #[test]
+    fn a_vision_program_must_be_there_and_has_arguments() {
+        assert_eq!(
+            config(&["--vision", "sh -c true"]).expect("good").vision,
+            ["sh", "-c", "true"]
+        );
+        let toml = self::file("vision = [\"/bin/sh\", \"a b\"]\n");
+        let given = config(&["--config", toml.path().to_str().expect("utf-8")]).expect("good");
+        assert_eq!(given.vision, ["/bin/sh", "a b"]);
+        for missing in ["/nowhere/faces.py", "no-such-program"] {
+            let error = refusal(&["--vision", missing]);
+            assert!(error.starts_with("vision") && error.contains(missing), "{error}");
+        }
     }
 
     #[test]

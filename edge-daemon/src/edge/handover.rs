@@ -11,7 +11,8 @@ impl Edge {
     pub(crate) fn restore(&mut self, earlier: Snapshot, seed: [u8; 32]) {
         let now = Instant::now();
         self.media.restore(earlier.peers);
-        self.mixes.restore(earlier.muted, earlier.targets);
+        self.mixes
+            .restore(earlier.muted, earlier.targets, earlier.filters);
         self.signalling = Signalling::restore(earlier.rooms, now, Limits::default(), seed);
         self.signalling.set_scene_rules(self.mixes.scene_rules());
     }
@@ -65,6 +66,7 @@ impl Edge {
             targets: self.mixes.saved_targets(),
             certificate: saver.certificate.clone(),
             https: saver.https.clone(),
+            filters: self.mixes.saved_filters(),
         };
         saver.save(now, &state);
     }

@@ -1,12 +1,14 @@
 //! Which rooms have a mixer, and who is in its mix.
 
 use super::Metrics;
+use super::filters::{AllFilters, FilterError, SavedFilters};
 use super::idle::Idle;
 use super::scenes::Scenes;
 use super::targets::{RoomTargets, TargetError, Targets, Template};
 use crate::handle::NewTarget;
 use crate::mixers::{Host, Mixer, MixerSpec, TargetSpec};
 use crate::view::{MixerView, TargetView};
+use lianmai_mixer_control::filter::Filters;
 use lianmai_mixer_control::scene::Scene;
 use lianmai_mixer_control::{
     AudioSource, Canvas, Codec as MixCodec, SeiKind, Settings, TargetId, VideoSource,
@@ -54,6 +56,8 @@ pub(crate) struct MixSetup {
     pub(crate) video_bitrate: u32,
     /// AAC bits per second.
     pub(crate) audio_bitrate: u32,
+    /// What is done to pictures of hosts for whom nothing was said.
+    pub(crate) filters: Filters,
 }
 
 /// The mixers of all rooms.
@@ -71,6 +75,7 @@ pub(super) struct Mixes {
     muted: BTreeSet<EndpointId>,
     leaving: Vec<JoinHandle<()>>,
     running: Gauge,
+    filters: AllFilters,
 }
 
 impl Mixes {
@@ -78,6 +83,7 @@ impl Mixes {
         Self {
             scenes: Scenes::new(setup.scene.clone()),
             targets: Targets::new(setup.targets.clone()),
+            filters: AllFilters::new(setup.filters.clone()),
             hosts: BTreeMap::new(),
             idle: Idle::new(setup.idle),
             closed: BTreeSet::new(),
@@ -134,7 +140,11 @@ impl Mixes {
             return;
         };
         let source = host.source;
+        let filters = self.filters.of(room, &host.name);
         mixer.add(host);
+        if !filters.is_empty() {
+            mixer.filter(source, filters.clone());
+        }
         if self.muted.contains(&source) {
             mixer.mute(source, true);
         }
@@ -227,6 +237,34 @@ impl Mixes {
         }
     }
 
+    /// What is done to a participant's pictures.
+    pub(super) fn filters(&self, room: &str, user: &str) -> &Filters {
+        self.filters.of(room, user)
+    }
+
+    /// What is to be done to them, now and when it publishes again.
+    pub(super) fn set_filters(
+        &mut self,
+        room: &str,
+        user: &str,
+        filters: Filters,
+    ) -> Result<(), FilterError> {
+        self.filters.set(room, user, filters.clone())?;
+        let Some(mixer) = self.mixers.get(room) else {
+            return Ok(());
+        };
+        let hosts = self.hosts.get(room).into_iter().flat_map(BTreeMap::values);
+        for host in hosts.filter(|host| host.name == user) {
+            mixer.filter(host.source, filters.clone());
+        }
+        Ok(())
+    }
+
+    /// What was said of participants' pictures, for a later process.
+    pub(super) fn saved_filters(&self) -> SavedFilters {
+        self.filters.save()
+    }
+
     /// What a room's mix is to look like.
     pub(super) fn set_scene(&mut self, room: &str, scene: Box<Scene>) {
         self.scenes.set(room, scene);
@@ -260,14 +298,21 @@ impl Mixes {
     }
 
     /// These are to be so when they come.
-    pub(super) fn restore(&mut self, muted: BTreeSet<EndpointId>, targets: BTreeMap<String, RoomTargets>) {
+    pub(super) fn restore(
+        &mut self,
+        muted: BTreeSet<EndpointId>,
+        targets: BTreeMap<String, RoomTargets>,
+        filters: SavedFilters,
+    ) {
         self.muted = muted;
         self.targets.restore(targets);
+        self.filters.restore(filters);
     }
 
     /// The room is closed: everybody left. Its mix goes on for as long as one without hosts does.
     pub(super) fn close(&mut self, room: &str, now: Instant) {
         self.hosts.remove(room);
+        self.filters.forget(room);
         if !self.mixers.contains_key(room) {
             self.scenes.forget(room);
             return self.targets.forget(room);
@@ -345,6 +390,7 @@ impl MixSetup {
             font: self.font.clone(),
             rtmps_ca: self.rtmps_ca.clone(),
             sei: self.sei,
+            vision: self.spec.vision.is_wanted(),
         };
         Mixer::start(self.spec.clone(), settings, targets, plane)
     }

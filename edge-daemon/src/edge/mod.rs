@@ -1,5 +1,6 @@
 //! The one task that owns all state: rooms, sessions, mixers. Everybody else sends it messages.
 
+mod filters;
 mod handover;
 mod idle;
 mod media;
@@ -9,6 +10,7 @@ mod overview;
 mod scenes;
 mod targets;
 
+pub(crate) use filters::{FilterError, SavedFilters};
 pub(crate) use media::MediaSetup;
 pub(crate) use metrics::Metrics;
 pub(crate) use mix::MixSetup;
@@ -19,6 +21,7 @@ use crate::handover::Saver;
 use crate::view::TargetView;
 use crate::webhooks::{Event, Webhooks};
 use lianmai_mixer_control::TargetId;
+use lianmai_mixer_control::filter::Filters;
 use lianmai_plane::Event as PlaneEvent;
 use lianmai_room::{ConnectionId, EndpointLoss, Limits, Output, Signalling, WhipSession};
 use lianmai_webrtc::{LostReason, TransportEvent};
@@ -131,6 +134,16 @@ impl Edge {
         Err(TargetError::NoRoom(room.to_owned()))
     }
 
+    fn filters(&self, room: &str, user: &str) -> Result<Filters, FilterError> {
+        self.signalling.find_participant(room, user)?;
+        Ok(self.mixes.filters(room, user).clone())
+    }
+
+    fn set_filters(&mut self, room: &str, user: &str, filters: Filters) -> Result<(), FilterError> {
+        self.signalling.find_participant(room, user)?;
+        self.mixes.set_filters(room, user, filters)
+    }
+
     fn due(&self) -> Instant {
         let now = Instant::now();
         let save = self.saver.as_ref().and_then(|saver| saver.next(now));
@@ -232,6 +245,16 @@ impl Edge {
                     reply,
                     publication.map(|source| self.mixes.mute(&room, source, audio)),
                 );
+                self.changed();
+            }
+            Request::Filters { room, user, reply } => respond(reply, self.filters(&room, &user)),
+            Request::SetFilters {
+                room,
+                user,
+                filters,
+                reply,
+            } => {
+                respond(reply, self.set_filters(&room, &user, filters));
                 self.changed();
             }
         }

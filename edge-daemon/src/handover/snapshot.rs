@@ -1,6 +1,6 @@
 //! The state of the edge as it is written down.
 
-use crate::edge::RoomTargets;
+use crate::edge::{RoomTargets, SavedFilters};
 use crate::http::SelfSigned;
 use lianmai_plane::Command;
 use lianmai_room::Saved;
@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Of everything below, down to the crates that it comes from: one that reads another format would find nonsense, so a test
 /// holds this number together with the bytes of a state.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// Everything that a process needs to go on as the one before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,8 @@ pub(crate) struct Snapshot {
     pub(crate) certificate: SavedCertificate,
     /// What browsers were asked to accept.
     pub(crate) https: Option<SelfSigned>,
+    /// What is done to participants' pictures.
+    pub(crate) filters: SavedFilters,
 }
 
 /// One PeerConnection.

@@ -2,6 +2,7 @@
 //! publish elsewhere. Described by an OpenAPI document that is made
 //! from this file.
 
+mod filters;
 mod layout;
 mod targets;
 
@@ -21,6 +22,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, put};
 use axum::{Json, Router};
+use lianmai_mixer_control::filter::Filters;
 use lianmai_mixer_control::scene::Scene;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -44,6 +46,10 @@ pub(super) fn routes(shared: &Shared) -> Router<Shared> {
         )
         .route("/api/v1/rooms/{room}/targets/{target}", delete(targets::remove))
         .route("/api/v1/stats", get(stats))
+        .route(
+            "/api/v1/rooms/{room}/participants/{user}/filters",
+            get(filters::show).put(filters::change),
+        )
         .layer(from_fn_with_state(shared.clone(), guard));
     Router::new()
         .route("/api/v1/", get(page::api))
@@ -72,7 +78,7 @@ pub(super) async fn guard(State(shared): State<Shared>, request: Request, next: 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Lianmai edge", description = "Look into rooms, mute, kick and close; publish mixes."),
-    paths(rooms, room, close, mixer, layout::show, layout::change, kick, mute, targets::list, targets::add, targets::remove, stats),
+    paths(rooms, room, close, mixer, layout::show, layout::change, kick, mute, targets::list, targets::add, targets::remove, stats, filters::show, filters::change),
     components(schemas(
         ErrorBody<'_>,
         ErrorDetail<'_>,
@@ -88,7 +94,8 @@ pub(super) async fn guard(State(shared): State<Shared>, request: Request, next: 
         TargetRequest,
         TargetView,
         TrackView,
-        TransitView
+        TransitView,
+        Filters
     ))
 )]
 struct Document;

@@ -1,7 +1,7 @@
 //! Every refusal looks alike: a status and `{"error": {"code", "message"}}`.
 
 use super::routes::MAX_BODY;
-use crate::edge::TargetError;
+use crate::edge::{FilterError, TargetError};
 use crate::handle::EdgeError;
 use axum::Json;
 use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
@@ -91,6 +91,9 @@ impl From<EdgeError> for ApiError {
             }
             EdgeError::Resource(ResourceError::Media(refused)) => of_media(refused),
             EdgeError::Target(refused) => of_target(refused),
+            EdgeError::Filter(FilterError::Room(refused)) => of_room(refused),
+            EdgeError::Filter(FilterError::Filters(_)) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_filter"),
+            EdgeError::Filter(FilterError::TooMany(_)) => (StatusCode::CONFLICT, "limit_reached"),
             EdgeError::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
         };
         Self::new(status, code, error.to_string())

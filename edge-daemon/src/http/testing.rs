@@ -3,7 +3,7 @@
 use super::metrics::Metrics;
 use super::routes::{self, Shared};
 use super::{AdminAccess, FlvStream, LiveStreams, Services};
-use crate::edge::TargetError;
+use crate::edge::{FilterError, TargetError};
 use crate::handle::{EdgeError, EdgeHandle, Patched, Request, Resource, SocketOutput};
 use crate::view::{MixerView, ParticipantView, RoomView, StatsView, TargetView, TransitView};
 use axum::Router;
@@ -11,6 +11,7 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, StatusCode, request};
 use futures_core::Stream;
 use lianmai_mixer_control::Canvas;
+use lianmai_mixer_control::filter::{Filter, Filters};
 use lianmai_room::{
     ConnectionId, Limits, MediaError, ResourceError, ResourceId, RoomError, RoomName, Signalling, UserName,
 };
@@ -179,6 +180,20 @@ impl Rules {
                 self.tell(format!("mute {room} {user} {audio}"));
                 let _ = reply.send(present(&room, &user));
             }
+            Request::Filters { room, user, reply } => {
+                let blurred = Filters(vec![Filter::Blur { radius: 4 }]);
+                let _ = reply.send(present(&room, &user).map(|()| blurred));
+            }
+            Request::SetFilters {
+                room,
+                user,
+                filters,
+                reply,
+            } => {
+                self.tell(format!("filters {room} {user} {:?}", filters.0));
+                let checked = filters.check().map_err(|error| FilterError::from(error).into());
+                let _ = reply.send(present(&room, &user).and(checked));
+            }
         }
     }
 
@@ -283,6 +298,7 @@ fn room() -> RoomView {
         receives: Vec::new(),
     };
     let mixer = MixerView {
+        vision_pid: None,
         state: "running".to_owned(),
         pid: Some(7),
         restarts: 0,

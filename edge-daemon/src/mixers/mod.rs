@@ -9,13 +9,18 @@ mod sockets;
 mod state;
 mod supervisor;
 mod target;
+mod vision;
+mod vision_metrics;
 
 pub(crate) use metrics::TargetMetrics;
 pub(crate) use state::Host;
 pub(crate) use target::TargetSpec;
+pub(crate) use vision::VisionSpec;
+pub(crate) use vision_metrics::VisionMetrics;
 
 use crate::view::MixerView;
 use crate::webhooks::Webhooks;
+use lianmai_mixer_control::filter::Filters;
 use lianmai_mixer_control::scene::Scene;
 use lianmai_mixer_control::{Settings, TargetId};
 use lianmai_plane::PlaneHandle;
@@ -41,6 +46,8 @@ pub(crate) struct MixerSpec {
     pub(crate) targets: TargetMetrics,
     /// Told of targets and restarts.
     pub(crate) webhooks: Webhooks,
+    /// What looks at the hosts' pictures.
+    pub(crate) vision: VisionSpec,
 }
 
 /// One room's mixer, whether its process lives at the moment or not.
@@ -104,6 +111,11 @@ impl Mixer {
     /// Publish there no longer.
     pub(crate) fn remove_target(&self, id: TargetId) {
         self.order(Order::RemoveTarget(id));
+    }
+
+    /// What is to be done to a host's pictures.
+    pub(crate) fn filter(&self, source: EndpointId, filters: Filters) {
+        self.order(Order::Filter { source, filters });
     }
 
     /// What the process does and last reported.

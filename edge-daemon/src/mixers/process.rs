@@ -7,6 +7,7 @@ use crate::webhooks::SECRET_VARIABLE;
 use lianmai_mixer_control::{FromMixer, MAX_LINE, ToMixer, VERSION, decode, encode};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -30,7 +31,7 @@ pub(super) struct Process {
     writer: OwnedWriteHalf,
     media: OwnedFd,
     line: Vec<u8>,
-    _sockets: Sockets,
+    sockets: Sockets,
 }
 
 impl Process {
@@ -61,7 +62,7 @@ impl Process {
             writer,
             media,
             line: Vec::new(),
-            _sockets: sockets,
+            sockets,
         };
         process.greet().await?;
         Ok(process)
@@ -74,6 +75,11 @@ impl Process {
                 "began with {other:?}; version {VERSION} was expected"
             ))),
         }
+    }
+
+    /// Where its sockets are.
+    pub(super) fn directory(&self) -> &Path {
+        self.sockets.dir()
     }
 
     pub(super) fn pid(&self) -> Option<u32> {

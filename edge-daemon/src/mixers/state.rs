@@ -2,6 +2,7 @@
 
 use super::target::{Target, TargetSpec};
 use crate::view::{MixerView, TargetView};
+use lianmai_mixer_control::filter::Filters;
 use lianmai_mixer_control::media::HostId;
 use lianmai_mixer_control::scene::Scene;
 use lianmai_mixer_control::{
@@ -33,6 +34,7 @@ pub(super) enum Order {
     Scene(Box<Scene>),
     AddTarget(TargetSpec),
     RemoveTarget(TargetId),
+    Filter { source: EndpointId, filters: Filters },
     Stop,
 }
 
@@ -50,6 +52,7 @@ struct Seat {
     host: Host,
     muted: bool,
     speaking: bool,
+    filters: Filters,
 }
 
 /// Everything that a new mixer process has to be told.
@@ -114,6 +117,13 @@ impl Desired {
                 self.targets.retain(|target| target.spec.id != id);
                 (Some(ToMixer::RemoveTarget { id }), TapChange::None)
             }
+            Order::Filter { source, filters } => {
+                let message = self.seats.get_mut(&source).map(|seat| {
+                    seat.filters = filters;
+                    seat.filter_message()
+                });
+                (message, TapChange::None)
+            }
             Order::Stop => (Some(ToMixer::Shutdown), TapChange::None),
         }
     }
@@ -127,6 +137,7 @@ impl Desired {
             host,
             muted: false,
             speaking: false,
+            filters: Filters::default(),
         };
         let message = seat.add_message();
         self.seats.insert(source, seat);
@@ -138,7 +149,9 @@ impl Desired {
         let hosts = self.seats.values().flat_map(|seat| {
             let muted = seat.muted.then(|| seat.mute_message());
             let speaking = seat.speaking.then(|| seat.speaking_message());
-            std::iter::once(seat.add_message()).chain(muted).chain(speaking)
+            let filters = (!seat.filters.is_empty()).then(|| seat.filter_message());
+            let added = std::iter::once(seat.add_message());
+            added.chain(muted).chain(speaking).chain(filters)
         });
         let targets = self.targets.iter().map(|target| target.spec.message());
         std::iter::once(ToMixer::Configure(self.settings.clone()))
@@ -204,6 +217,7 @@ impl Desired {
             restarts: 0,
             targets: self.target_views(),
             stats: None,
+            vision_pid: None,
         }
     }
 
@@ -232,6 +246,13 @@ impl Seat {
         }
     }
 
+    fn filter_message(&self) -> ToMixer {
+        ToMixer::Filter {
+            host: self.id,
+            filters: self.filters.clone(),
+        }
+    }
+
     fn mute_message(&self) -> ToMixer {
         ToMixer::Mute {
             host: self.id,
@@ -244,6 +265,7 @@ impl Seat {
 mod tests {
     use super::{Desired, Host, Order, TapChange};
     use crate::mixers::TargetSpec;
+    use lianmai_mixer_control::filter::{Filter, Filters};
     use lianmai_mixer_control::media::HostId;
     use lianmai_mixer_control::scene::Scene;
     use lianmai_mixer_control::{
@@ -267,6 +289,7 @@ mod tests {
             font: None,
             rtmps_ca: None,
             sei: SeiKind::default(),
+            vision: false,
         };
         Desired::new(settings, vec![target(0)])
     }
@@ -339,6 +362,36 @@ mod tests {
         assert!(matches!(&told[1], ToMixer::Scene(scene) if scene.labels));
         assert!(matches!(told[2], ToMixer::AddHost { .. }));
         assert_eq!(told[3], said);
+    }
+
+    #[test]
+    fn a_new_process_is_told_the_last_filters_of_each_host() {
+        let mut desired = desired();
+        desired.apply(host(1));
+        let said = |radius| Filters(vec![Filter::Blur { radius }]);
+        let source = EndpointId(1);
+        for radius in [3, 5] {
+            let filters = said(radius);
+            let (told, _) = desired.apply(Order::Filter { source, filters });
+            let host = HostId(0);
+            assert_eq!(
+                told,
+                Some(ToMixer::Filter {
+                    host,
+                    filters: said(radius)
+                })
+            );
+        }
+        let told = desired.introduction();
+        assert!(matches!(&told[2], ToMixer::Filter { filters, .. } if *filters == said(5)));
+        let filters = Filters::default();
+        desired.apply(Order::Filter { source, filters });
+        assert!(
+            !desired
+                .introduction()
+                .iter()
+                .any(|told| matches!(told, ToMixer::Filter { .. }))
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::MixerSpec;
 use super::process::Process;
 use super::state::{Desired, Order, TapChange};
+use super::vision::Vision;
 use crate::command::apply;
 use crate::view::MixerView;
 use crate::webhooks::{Event, Target};
@@ -26,6 +27,8 @@ pub(super) struct Supervisor {
     orders: mpsc::UnboundedReceiver<Order>,
     view: watch::Sender<MixerView>,
     plane: PlaneHandle,
+    /// Beside a process that runs.
+    vision: Option<Vision>,
 }
 
 /// How one life of the process ended.
@@ -48,6 +51,7 @@ impl Supervisor {
             orders,
             view,
             plane,
+            vision: None,
         }
     }
 
@@ -74,6 +78,7 @@ impl Supervisor {
             self.spec.targets.forget(self.desired.room(), target.spec.id);
         }
         let room = self.desired.room();
+        self.spec.vision.metrics.forget(room);
         self.spec.webhooks.say(&Event::MixEnded { room });
     }
 
@@ -86,7 +91,9 @@ impl Supervisor {
             Ok(process) => process,
             Err(error) => return End::Failed(error),
         };
-        match self.serve(&mut process).await {
+        let served = self.serve(&mut process).await;
+        self.vision = None;
+        match served {
             Ok(()) => {
                 process.finish().await;
                 End::Stopped
@@ -106,6 +113,7 @@ impl Supervisor {
         for (source, host) in self.desired.taps() {
             self.tap(process, TapChange::Tap(source, host))?;
         }
+        self.vision = Vision::start(&self.spec.vision, process.directory(), self.desired.room());
         tracing::info!(room = self.desired.room(), pid = process.pid(), "mixer running");
         self.view.send_modify(|view| {
             "running".clone_into(&mut view.state);
@@ -140,6 +148,7 @@ impl Supervisor {
             | Order::Speaking { .. }
             | Order::Scene(_)
             | Order::AddTarget(_)
+            | Order::Filter { .. }
             | Order::Stop => None,
         };
         let done = self.desired.apply(order);
@@ -194,9 +203,17 @@ impl Supervisor {
                 self.spec.targets.stats(room, stats);
             }
         }
+        if let Some(vision) = &stats.vision {
+            self.spec.vision.metrics.show(room, vision);
+        }
+        let vision_pid = self.vision.as_mut().and_then(|vision| {
+            vision.seen(stats.vision.is_some_and(|stats| stats.connected));
+            vision.pid()
+        });
         self.view.send_modify(|view| {
             view.targets = self.desired.target_views();
             view.stats = Some(stats);
+            view.vision_pid = vision_pid;
         });
     }
 
@@ -235,6 +252,7 @@ impl Supervisor {
         self.view.send_modify(|view| {
             "restarting".clone_into(&mut view.state);
             view.pid = None;
+            view.vision_pid = None;
             view.restarts += 1;
             view.stats = None;
             view.targets = self.desired.target_views();

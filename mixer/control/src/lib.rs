@@ -8,6 +8,7 @@
 //! The mixer connects to both, then says [`FromMixer::Hello`]. It ends when either is closed.
 #![forbid(unsafe_code)]
 
+pub mod filter;
 mod line;
 pub mod media;
 mod messages;
@@ -17,12 +18,15 @@ mod target;
 pub use line::{LineError, MAX_LINE, decode, encode};
 pub use messages::{
     AudioSource, Canvas, Codec, FromMixer, HostStats, MixStats, SeiKind, Settings, TargetId, TargetState,
-    ToMixer, VERSION, VideoSource,
+    ToMixer, VERSION, VideoSource, VisionStats,
 };
 pub use target::{TagNames, TargetOptions, TargetOptionsError, TargetStats, TargetUrl, WhenFull};
 
 /// File name of the control socket inside a mixer's directory.
 pub const CONTROL_SOCKET: &str = "control.sock";
+
+/// File name of the socket that the mixer listens on for a vision program, inside its directory.
+pub const VISION_SOCKET: &str = "vision.sock";
 
 /// File name of the media socket inside a mixer's directory.
 pub const MEDIA_SOCKET: &str = "media.sock";

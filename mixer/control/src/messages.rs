@@ -1,5 +1,6 @@
 //! The messages of the control socket.
 
+use crate::filter::Filters;
 use crate::media::HostId;
 use crate::scene::Scene;
 use crate::target::{TargetOptions, TargetStats, TargetUrl};
@@ -63,6 +64,13 @@ pub enum ToMixer {
     },
     /// Finish what is queued, close the targets and exit.
     Shutdown,
+    /// What is done to a host's pictures before they are mixed. They have passed [`Filters::check`].
+    Filter {
+        /// The host.
+        host: HostId,
+        /// From its next picture on.
+        filters: Filters,
+    },
 }
 
 /// From a mixer to the daemon.
@@ -120,6 +128,8 @@ pub struct Settings {
     pub rtmps_ca: Option<PathBuf>,
     /// Whether the layout goes into the stream, and how.
     pub sei: SeiKind,
+    /// Whether a vision program is to be listened for, at [`crate::VISION_SOCKET`].
+    pub vision: bool,
 }
 
 /// The form of the layout in the stream (H.264 SEI).
@@ -215,6 +225,27 @@ pub struct MixStats {
     pub targets: Vec<TargetStats>,
     /// One entry a host.
     pub hosts: Vec<HostStats>,
+    /// Of the vision program, if there is to be one.
+    pub vision: Option<VisionStats>,
+}
+
+/// What a mixer counted of its vision program, over all programs that were connected one after the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VisionStats {
+    /// Whether one is connected.
+    pub connected: bool,
+    /// How many connected so far.
+    pub connections: u64,
+    /// Pictures handed over.
+    pub frames_sent: u64,
+    /// Pictures whose time had come, and that were not looked at because a newer one came first.
+    pub frames_skipped: u64,
+    /// Pictures of which it said what it saw.
+    pub frames_answered: u64,
+    /// Lines that made no sense.
+    pub lines_refused: u64,
+    /// Programs that were given up because they kept a picture for too long.
+    pub stuck: u64,
 }
 
 /// What a mixer knows of one host.

@@ -7,6 +7,7 @@ use super::stage::Stage;
 use crate::art::Prepared;
 use crate::audio::{AudioMixer, BLOCK, Pcm, SAMPLE_RATE};
 use crate::encode::{AudioEncoder, AudioEncoderError, EncodedPicture, VideoEncoder, VideoEncoderError};
+use crate::vision::Mark;
 use lianmai_compositor::{Frame, FrameError, Size};
 use lianmai_mixer_control::media::HostId;
 use lianmai_mixer_control::scene::Scene;
@@ -141,6 +142,11 @@ impl Mix {
     pub(crate) fn mute(&mut self, host: HostId, muted: bool) {
         self.sei.mute(host, muted);
         self.sounds.mute(host, muted);
+    }
+
+    /// This is to be drawn over a host's picture for a while.
+    pub(crate) fn mark(&mut self, host: HostId, marks: Vec<Mark>) {
+        self.stage.mark(host, marks);
     }
 
     /// Decoded sound of a host.

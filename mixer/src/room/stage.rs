@@ -4,6 +4,7 @@ use super::cast::Cast;
 use super::sei::Region;
 use super::transition::Transition;
 use crate::art::{Prepared, color};
+use crate::vision::Mark;
 use lianmai_compositor::{Composition, Frame, FrameError, Kernels, Size};
 use lianmai_mixer_control::media::HostId;
 use lianmai_mixer_control::scene::Scene;
@@ -60,6 +61,11 @@ impl Stage {
     /// A host speaks, or no longer.
     pub(super) fn speaking(&mut self, host: HostId, speaking: bool) {
         self.cast.speaking(host, speaking);
+    }
+
+    /// This is to be drawn over a host's picture for a while.
+    pub(super) fn mark(&mut self, host: HostId, marks: Vec<Mark>) {
+        self.cast.mark(host, marks);
     }
 
     /// A picture of a host, to be shown the room delay after `captured`.

@@ -1,8 +1,10 @@
 //! One host's H.264 decoder: what it can decode, what it shows, and when it needs a key frame.
 
 use super::Task;
+use super::filters::{FilterBoard, HostFilters};
 use super::pool::FramePool;
 use lianmai_compositor::{Frame, FrameError, Size, View};
+use lianmai_mixer_control::media::HostId;
 use lianmai_timeline::{EdgeTime, Span};
 use openh264::decoder::{DecodedYUV, Decoder};
 use openh264::formats::YUVSource;
@@ -19,6 +21,7 @@ const MAX_PIXELS: usize = 1920 * 1088;
 pub(super) struct HostDecoder {
     decoder: Option<Decoder>,
     pool: FramePool,
+    filters: HostFilters,
     asked: Option<EdgeTime>,
     counters: Counters,
 }
@@ -87,9 +90,15 @@ impl HostDecoder {
         self.counters
     }
 
+    /// Filters pictures from now on as it was last said.
+    pub(super) fn follow(&mut self, board: &FilterBoard, host: HostId) {
+        self.filters.follow(board, host);
+    }
+
     /// The host's encoder started anew.
     pub(super) fn restart(&mut self) {
         self.decoder = None;
+        self.filters.chain.restart();
         self.asked = None;
     }
 
@@ -102,7 +111,11 @@ impl HostDecoder {
             return Ok(None);
         };
         let view = view(&picture)?;
-        Ok(Some(self.pool.copy(&view, task.rotation)?))
+        Ok(Some(self.pool.copy(
+            &view,
+            task.rotation,
+            &mut self.filters.chain,
+        )?))
     }
 
     fn ask(&mut self, now: EdgeTime) -> Outcome {
@@ -133,9 +146,12 @@ fn view<'a>(picture: &'a DecodedYUV<'_>) -> Result<View<'a>, DecodeError> {
 mod tests {
     use super::HostDecoder;
     use crate::encode::{EncodedPicture, VideoEncoder};
+    use crate::video::FilterBoard;
     use crate::video::Task;
     use lianmai_compositor::{Rotation, Size};
     use lianmai_mixer_control::Canvas;
+    use lianmai_mixer_control::filter::{Filter, Filters};
+    use lianmai_mixer_control::media::HostId;
     use lianmai_timeline::{EdgeTime, Span};
     use openh264::formats::YUVBuffer;
 
@@ -232,6 +248,30 @@ mod tests {
             .frame
             .expect("decoded");
         assert_eq!(frame.size(), Size::new(180, 320));
+    }
+
+    #[test]
+    fn filters_hold_from_the_next_picture_on_until_others_are_said() {
+        let (mut decoder, board, host) = (HostDecoder::default(), FilterBoard::default(), HostId(3));
+        let tasks = coded(320, 180, 4);
+        let mut look = |task: &Task| {
+            decoder.follow(&board, host);
+            let frame = decoder.decode(at(0), task).frame.expect("decoded");
+            (frame.size(), frame.view().planes()[0].row(90)[90])
+        };
+        let near = |luma: u8, wanted: u8| assert!(luma.abs_diff(wanted) <= 3, "{luma}");
+        near(look(&tasks[0]).1, 60);
+        let lighter = Filter::Brightness { amount: 0.5 };
+        board.set(host, Filters(vec![lighter, Filter::Rotate { degrees: 90 }]));
+        board.set(HostId(4), Filters(vec![Filter::Brightness { amount: -1.0 }]));
+        let (size, luma) = look(&tasks[1]);
+        assert_eq!(size, Size::new(180, 320));
+        near(luma, 61 + 110);
+        board.set(host, Filters::default());
+        near(look(&tasks[2]).1, 62);
+        board.set(host, Filters(vec![lighter]));
+        board.remove(host);
+        near(look(&tasks[3]).1, 63);
     }
 
     #[test]

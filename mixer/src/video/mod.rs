@@ -1,9 +1,11 @@
 //! Pictures of the hosts: coded ones in, decoded ones out, on a thread of their own.
 
 mod decoder;
+mod filters;
 mod pool;
 mod worker;
 
+pub(crate) use filters::FilterBoard;
 pub(crate) use worker::{Decoded, DecodedPicture, VideoTask, Worker};
 
 use lianmai_compositor::Rotation;

@@ -27,7 +27,7 @@ pub(crate) struct Daemon {
     control: Option<UnixStream>,
     media: Option<Media>,
     said: Arc<Mutex<Vec<FromMixer>>>,
-    _directory: Directory,
+    directory: Directory,
 }
 
 /// The daemon's end of the media socket. `nix` hands it out as a number.
@@ -56,6 +56,7 @@ pub(crate) fn settings() -> Settings {
         font: None,
         rtmps_ca: None,
         sei: SeiKind::default(),
+        vision: false,
     }
 }
 
@@ -83,13 +84,18 @@ impl Daemon {
             control: Some(control),
             media: Some(media),
             said,
-            _directory: directory,
+            directory,
         };
         daemon.wait_for("hello", |said| {
             matches!(said, FromMixer::Hello { version: VERSION, .. })
         });
         daemon.say(&ToMixer::Configure(settings));
         daemon
+    }
+
+    /// Where the sockets are.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Says something on the control socket.

@@ -160,6 +160,7 @@ fn snapshot(count: usize) -> Snapshot {
         targets: BTreeMap::from([("room-0".to_owned(), RoomTargets::default())]),
         certificate: Certificate::generate().expect("random").save(),
         https: Some(SelfSigned::for_names(None, &[]).expect("random")),
+        filters: BTreeMap::from([("room-0".to_owned(), BTreeMap::new())]),
     }
 }
 
@@ -184,7 +185,7 @@ fn the_bytes_are_those_of_the_format() {
     let now = Instant::now();
     let (rooms, peers) = rooms(1, now);
     let bytes = postcard::to_stdvec(&(rooms.save(now), peers)).expect("plain data");
-    assert_eq!((FORMAT, crc32fast::hash(&bytes)), (3, 3_836_872_613));
+    assert_eq!((FORMAT, crc32fast::hash(&bytes)), (4, 3_836_872_613));
 }
 
 #[test]

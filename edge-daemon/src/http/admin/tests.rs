@@ -241,6 +241,7 @@ async fn the_document_describes_every_route_and_every_type_it_names() {
         "/api/v1/rooms/{room}/layout",
         "/api/v1/rooms/{room}/mixer",
         "/api/v1/rooms/{room}/participants/{user}",
+        "/api/v1/rooms/{room}/participants/{user}/filters",
         "/api/v1/rooms/{room}/participants/{user}/mute",
         "/api/v1/rooms/{room}/targets",
         "/api/v1/rooms/{room}/targets/{target}",
@@ -304,4 +305,39 @@ async fn a_layout_that_cannot_be_shown_is_422_and_says_why() {
         assert!(answer.contains(word), "{answer}");
     }
     assert_eq!(put(&router, path, "{").await.0, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn filters_of_a_participant_are_shown_and_changed() {
+    let (mut fake, router) = local();
+    let path = "/api/v1/rooms/show/participants/alice/filters";
+    let (status, filters) = get(&router, path).await;
+    let blurred = serde_json::json!([{"type": "blur", "radius": 4}]);
+    assert_eq!((status, filters), (StatusCode::OK, blurred));
+    let body = r#"[{"type": "saturation", "factor": 0}]"#;
+    assert_eq!(
+        put(&router, path, body).await,
+        (StatusCode::NO_CONTENT, String::new())
+    );
+    assert_eq!(
+        fake.next().await,
+        "filters show alice [Saturation { factor: 0.0 }]"
+    );
+    let (status, _) = put(&router, "/api/v1/rooms/none/participants/alice/filters", body).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn filters_that_cannot_be_run_are_422_and_say_why() {
+    let (_fake, router) = local();
+    let path = "/api/v1/rooms/show/participants/alice/filters";
+    for (body, word) in [
+        (r#"[{"type": "sepia"}]"#, "sepia"),
+        (r#"[{"type": "blur", "radius": 99}]"#, "radius is 99"),
+        (r#"{"type": "mirror"}"#, "sequence"),
+    ] {
+        let (status, answer) = put(&router, path, body).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
+        assert!(answer.contains(word), "{answer}");
+    }
 }

@@ -32,6 +32,7 @@ fn settings() -> Settings {
         font: None,
         rtmps_ca: None,
         sei: SeiKind::default(),
+        vision: false,
     }
 }
 
