@@ -217,5 +217,5 @@ async fn pictures_are_filtered_and_looked_at_and_a_vision_program_may_die_or_sto
     wait_to_see(&edge, "as-before", |look| {
         face_at(look, 0.75) && look.colour() < 20.0
     })?;
-    report::note("vision", &format!("{}", mixer(&edge)?["stats"]["vision"]))
+    report::note("vision", &mixer(&edge)?["stats"]["vision"].to_string())
 }
