@@ -6,7 +6,7 @@ use crate::kernels::Kernels;
 /// One, as a gain.
 const ONE: f32 = 256.0;
 
-/// From black to white (ITU-R BT.709-6 §4: 16 to 235).
+/// From black to white: limited range, 16 to 235 (ITU-R BT.601-7 §2.5.3).
 const LUMA_RANGE: f32 = 219.0;
 
 /// Between black and white.
