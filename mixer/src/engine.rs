@@ -15,7 +15,7 @@ use crate::link::{Link, LinkError, Received};
 use crate::mixing::{Command, Fed, Feed, Feeds, Mixing, MixingError};
 use crate::video::{Decoded, VideoTask, Worker};
 use crossbeam_channel::{Sender, bounded};
-use lianmai_mixer_control::{Codec, FromMixer, Settings, ToMixer, VERSION};
+use lianmai_mixer_control::{FromMixer, Settings, ToMixer, VERSION};
 use lianmai_timeline::{EdgeTime, Span};
 use std::path::Path;
 use std::thread::{self, JoinHandle};
@@ -199,7 +199,7 @@ impl Engine {
                 tracing::info!(host = host.0, name, ?audio, ?video, "a host joins");
                 // Before `Add`, so that it is called by its name when it is first shown.
                 self.tell(Command::Name(host, name));
-                let shown = video.as_ref().is_some_and(|video| video.codec == Codec::H264);
+                let shown = video.is_some();
                 self.ingest.add_host(host, audio, video, &mut self.feeds);
                 Command::Add(host, shown)
             }

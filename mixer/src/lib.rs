@@ -19,4 +19,6 @@ mod mixing;
 mod output;
 mod room;
 mod stats;
+#[cfg(test)]
+mod testing;
 mod video;

@@ -1,6 +1,7 @@
 //! The mixer as a process, between a daemon that feeds it RTP and an RTMP server.
 
 mod common;
+mod faults;
 mod targets;
 
 use common::Directory;
@@ -8,6 +9,7 @@ use common::daemon::{Daemon, settings};
 use common::host::Host;
 use common::media::{self, Decoded, RATE, amplitude, loudness, mean};
 use common::sink::{Sink, write_flv};
+use common::streams;
 use lianmai_mixer::clock;
 use lianmai_mixer_control::media::{HostId, Kind};
 use lianmai_mixer_control::{FromMixer, TargetState, ToMixer};
@@ -17,6 +19,8 @@ use std::thread;
 use std::time::Duration;
 
 const RED: &str = "color=red:size=320x180:rate=30";
+/// A key frame a second.
+const GOP: u32 = 30;
 const BLUE: &str = "color=blue:size=320x180:rate=30";
 
 /// Lets the hosts send in real time until `end`.
@@ -68,19 +72,20 @@ fn is_blue([_, u, v]: [f64; 3]) -> bool {
 }
 
 #[test]
-fn two_hosts_are_seen_and_heard_and_one_may_leave_without_a_gap() {
+fn a_host_with_h264_and_one_with_vp8_are_seen_and_heard_and_one_may_leave_without_a_gap() {
     let mut red = Host::new(
         1,
         "red",
-        media::pictures(RED, 7.0),
+        streams::h264(RED, 7.0, GOP),
         media::tone(440.0, 7.0, |_| true),
     );
     let mut blue = Host::new(
         2,
         "blue",
-        media::pictures(BLUE, 7.0),
+        streams::vp8(BLUE, 7.0, GOP),
         media::tone(1000.0, 7.0, |_| true),
-    );
+    )
+    .with_vp8();
     let sink = Sink::start();
     let mut daemon = Daemon::start(settings());
     daemon.publish_to(sink.port());
@@ -158,13 +163,13 @@ fn what_two_hosts_do_at_once_is_seen_and_heard_at_once_though_one_is_200_ms_furt
     let mut near = Host::new(
         1,
         "near",
-        media::pictures(flash, 5.0),
+        streams::h264(flash, 5.0, GOP),
         media::tone(440.0, 5.0, is_on),
     );
     let far = Host::new(
         2,
         "far",
-        media::pictures(flash, 5.0),
+        streams::h264(flash, 5.0, GOP),
         media::tone(1000.0, 5.0, is_on),
     );
     let mut far = far.delayed(Span::from_millis(205));
@@ -207,7 +212,7 @@ fn what_two_hosts_do_at_once_is_seen_and_heard_at_once_though_one_is_200_ms_furt
 
 #[test]
 fn junk_and_corrupt_pictures_are_counted_and_harmless() {
-    let mut corrupt = media::pictures("testsrc=size=320x180:rate=30", 8.0);
+    let mut corrupt = streams::h264("testsrc=size=320x180:rate=30", 8.0, GOP);
     for (index, payload) in corrupt
         .iter_mut()
         .flatten()

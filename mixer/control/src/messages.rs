@@ -170,7 +170,7 @@ pub struct VideoSource {
 pub enum Codec {
     /// RFC 6184.
     H264,
-    /// RFC 7741. Not decoded yet: the host is shown by its placeholder.
+    /// RFC 7741.
     Vp8,
 }
 

@@ -3,9 +3,11 @@
 mod audio;
 mod h264;
 mod host;
+mod picture;
 mod reports;
 mod track;
 mod video;
+mod vp8;
 
 use crate::audio::Pcm;
 use crate::video::Task;

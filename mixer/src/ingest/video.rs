@@ -1,8 +1,9 @@
 //! The video track of one host: packets in, coded pictures out, each when it is time to decode it.
 
 use super::audio::Times;
-use super::h264::{self, CodedPicture};
+use super::picture::{CodedPicture, NoPicture};
 use super::track::{Heard, Sender};
+use super::{h264, vp8};
 use crate::video::Task;
 use lianmai_compositor::Rotation;
 use lianmai_fanout::{RtpPacket, Ssrc};
@@ -85,23 +86,21 @@ impl VideoTrack {
             Heard::Replaced => self.restart(),
             Heard::Same => {}
         }
-        if self.source.codec == Codec::H264 {
-            let extension = self
-                .source
-                .orientation_extension
-                .and_then(|id| packet.extension(id));
-            self.jitter.push(Packet {
-                sequence: packet.header.sequence.0,
-                timestamp: RtpTimestamp(packet.header.timestamp),
-                marker: packet.header.marker,
-                payload: Payload {
-                    bytes: packet.payload().to_vec(),
-                    rotation: extension
-                        .and_then(<[u8]>::first)
-                        .map(|byte| Rotation::from_extension(*byte)),
-                },
-            });
-        }
+        let extension = self
+            .source
+            .orientation_extension
+            .and_then(|id| packet.extension(id));
+        self.jitter.push(Packet {
+            sequence: packet.header.sequence.0,
+            timestamp: RtpTimestamp(packet.header.timestamp),
+            marker: packet.header.marker,
+            payload: Payload {
+                bytes: packet.payload().to_vec(),
+                rotation: extension
+                    .and_then(<[u8]>::first)
+                    .map(|byte| Rotation::from_extension(*byte)),
+            },
+        });
         heard
     }
 
@@ -155,7 +154,7 @@ impl VideoTrack {
         if unit.packets.iter().all(|packet| packet.payload.bytes.is_empty()) {
             return;
         }
-        let picture = match h264::assemble(unit) {
+        let picture = match self.assemble(unit) {
             Ok(picture) => picture,
             Err(error) => {
                 tracing::debug!(%error, "a picture is dropped");
@@ -164,9 +163,10 @@ impl VideoTrack {
                 return;
             }
         };
-        let CodedPicture { data, key, .. } = picture;
+        let CodedPicture { data, key } = picture;
         let after_loss = std::mem::take(&mut self.after_loss);
         let task = Task {
+            codec: self.source.codec,
             data,
             key,
             after_loss,
@@ -177,6 +177,13 @@ impl VideoTrack {
             timestamp: unit.timestamp,
             task,
         });
+    }
+
+    fn assemble(&self, unit: &AccessUnit<Payload>) -> Result<CodedPicture, NoPicture> {
+        match self.source.codec {
+            Codec::H264 => h264::assemble(unit),
+            Codec::Vp8 => vp8::assemble(unit),
+        }
     }
 
     fn hand_out(&mut self, task: Task, take: &mut impl FnMut(Task) -> bool) {

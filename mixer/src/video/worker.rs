@@ -43,7 +43,7 @@ pub(crate) struct DecodedPicture {
     pub counters: Counters,
 }
 
-/// All decoders. OpenH264 decodes on the thread that calls it; its own threads are unsafe.
+/// All decoders. They decode on the thread that calls them; OpenH264's own threads are unsafe.
 #[derive(Default)]
 pub(crate) struct Worker {
     decoders: BTreeMap<HostId, HostDecoder>,

@@ -169,6 +169,14 @@ impl Daemon {
         self.media = None;
     }
 
+    /// The most memory that the mixer had so far.
+    pub(crate) fn peak_memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        number.expect("a peak").parse().expect("a number")
+    }
+
     /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
         let pid = Pid::from_raw(i32::try_from(self.process.id()).expect("a pid"));

@@ -17,6 +17,7 @@ const VIDEO: u8 = 102;
 pub(crate) struct Host {
     id: HostId,
     name: &'static str,
+    codec: Codec,
     pictures: Vec<Vec<Bytes>>,
     sounds: Vec<Vec<u8>>,
     /// How long its packets take to the edge.
@@ -34,12 +35,19 @@ impl Host {
         Self {
             id: HostId(id),
             name,
+            codec: Codec::H264,
             pictures,
             sounds,
             delay: Span::from_millis(5),
             wallclock,
             queue: BTreeMap::new(),
         }
+    }
+
+    /// With pictures in VP8.
+    pub(crate) fn with_vp8(mut self) -> Self {
+        self.codec = Codec::Vp8;
+        self
     }
 
     /// With a longer way to the edge.
@@ -61,7 +69,7 @@ impl Host {
             audio: Some(AudioSource { payload_type: AUDIO }),
             video: Some(VideoSource {
                 payload_type: VIDEO,
-                codec: Codec::H264,
+                codec: self.codec,
                 orientation_extension: None,
             }),
         });

@@ -1,41 +1,10 @@
-//! Test pictures and sounds made by ffmpeg and libopus, and what ffmpeg finds in the mix.
+//! Test sounds made by libopus, and what ffmpeg finds in the mix.
 
-use bytes::Bytes;
-use rtp::codecs::h264::H264Payloader;
-use rtp::packetizer::Payloader;
+use super::streams::ffmpeg;
 use std::path::Path;
-use std::process::Command;
 
 /// Samples a second, everywhere.
 pub(crate) const RATE: usize = 48_000;
-
-/// Pictures of 320 x 180 at 30 a second from an ffmpeg source, each as the payloads of its RTP packets.
-pub(crate) fn pictures(source: &str, seconds: f64) -> Vec<Vec<Bytes>> {
-    let graph = format!("{source},format=yuv420p");
-    let duration = seconds.to_string();
-    let coded = ffmpeg(&[
-        "-f",
-        "lavfi",
-        "-i",
-        &graph,
-        "-t",
-        &duration,
-        "-c:v",
-        "libx264",
-        "-profile:v",
-        "baseline",
-        "-preset",
-        "ultrafast",
-        "-tune",
-        "zerolatency",
-        "-x264-params",
-        "sliced-threads=0:keyint=30:scenecut=0",
-        "-f",
-        "h264",
-        "-",
-    ]);
-    packetise(&coded)
-}
 
 /// Opus packets of 20 ms with a tone that sounds where `is_on` says, by the time in seconds.
 pub(crate) fn tone(hertz: f64, seconds: f64, is_on: impl Fn(f64) -> bool) -> Vec<Vec<u8>> {
@@ -127,35 +96,4 @@ pub(crate) fn amplitude(sound: &[f32], hertz: f64) -> f64 {
         .sqrt()
         * 2.0
         / sound.len() as f64
-}
-
-fn ffmpeg(arguments: &[&str]) -> Vec<u8> {
-    let output = Command::new("ffmpeg")
-        .args(["-nostdin", "-hide_banner", "-v", "error"])
-        .args(arguments)
-        .output()
-        .expect("ffmpeg is installed");
-    let complaints = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success() && complaints.is_empty(),
-        "ffmpeg {arguments:?}: {complaints}"
-    );
-    output.stdout
-}
-
-/// One picture ends with its one slice.
-fn packetise(coded: &[u8]) -> Vec<Vec<Bytes>> {
-    let mut payloader = H264Payloader::default();
-    let mut pictures = vec![Vec::new()];
-    for nal in lianmai_rtmp::flv::annexb::nal_units(coded) {
-        let payloads = payloader
-            .payload(1200, &Bytes::copy_from_slice(nal))
-            .expect("packs");
-        pictures.last_mut().expect("one at least").extend(payloads);
-        if matches!(nal[0] & 0x1f, 1 | 5) {
-            pictures.push(Vec::new());
-        }
-    }
-    pictures.retain(|picture| !picture.is_empty());
-    pictures
 }
