@@ -1,5 +1,6 @@
 //! Damaged streams through the ingest and the decoders, as fast as they go. Every round is written down before it is
-//! run, so that one that kills the process is still there: it belongs into `faults/rounds/`, from where it is run ever after.
+//! run, so that one that kills the process is still there: it belongs into `faults/rounds/`, from where it is run
+//! ever after.
 
 mod round;
 mod sender;

@@ -71,7 +71,13 @@ impl<'a> Damage<'a> {
             match fault {
                 Fault::Missing => arrival.clear(),
                 Fault::Stale => arrival = whole(stream[..=index].choose(&mut self.random).expect("some")),
-                _ => self.packet(fault, &mut arrival),
+                Fault::FlippedBits
+                | Fault::FlippedHeaders
+                | Fault::Truncated
+                | Fault::Lengthened
+                | Fault::Noise
+                | Fault::Foreign
+                | Fault::Lost => self.packet(fault, &mut arrival),
             }
         }
         arrival
