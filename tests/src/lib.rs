@@ -4,6 +4,10 @@
 //! anything but loopback and network namespaces that the test made itself.
 #![forbid(unsafe_code)]
 
+mod bidi;
+mod chromium;
+mod firefox;
+
 pub mod browser;
 pub mod capture;
 pub mod connections;

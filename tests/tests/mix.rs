@@ -18,12 +18,17 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 const ROOM: &str = "stage";
+const NEXT_DOOR: &str = "green-room";
 const SMALL: &[&str] = &["--canvas", "640x360@15"];
 
 async fn join(edge: &Edge, name: &str, index: usize) -> Result<Browser> {
+    join_room(edge, ROOM, name, index).await
+}
+
+async fn join_room(edge: &Edge, room: &str, name: &str, index: usize) -> Result<Browser> {
     Seat {
         edge: &edge.url,
-        room: ROOM,
+        room,
         name,
     }
     .join(&HOSTS[index].sized(320, 180, 15))
@@ -118,14 +123,18 @@ async fn hosts_leave_join_freeze_and_mute_and_the_mix_neither_stops_nor_jumps() 
 }
 
 #[tokio::test]
-async fn a_killed_mixer_is_back_within_three_seconds_and_the_talk_does_not_notice() -> Result<()> {
+async fn a_killed_mixer_is_back_within_three_seconds_and_neither_the_talk_nor_another_room_notices()
+-> Result<()> {
     let edge = Edge::start(SMALL)?;
     let ann = join(&edge, "ann", 0).await.with_context(|| edge.log())?;
     let bob = join(&edge, "bob", 1).await?;
+    let cho = join_room(&edge, NEXT_DOOR, "cho", 2).await?;
     wait_for_others(&ann, "ann", 1).await?;
     let viewer = Viewer::watch(&edge.url, ROOM)?;
+    let next_door = Viewer::watch(&edge.url, NEXT_DOOR)?;
     viewer.next_frame(Duration::from_secs(10))?;
     let_it_be(3).await;
+    let unharmed = edge.mixer_pid(NEXT_DOOR)?;
     let (frames, frozen) = received(&ann).await?;
     let mixer = edge.mixer_pid(ROOM)?.context("the room has a mixer")?;
     let killed = Instant::now();
@@ -137,11 +146,13 @@ async fn a_killed_mixer_is_back_within_three_seconds_and_the_talk_does_not_notic
     let_it_be(3).await;
     let (frames_after, frozen_after) = received(&ann).await?;
     let rate = (frames_after - frames) / killed.elapsed().as_secs_f64();
+    let (_, gap) = longest_gap(&next_door.frames());
     report::note(
         "mixer-killed",
         &format!(
-            "stream back after {away:?}; the talk meanwhile: {rate:.1} of 15 fps, {:.2} s frozen",
-            frozen_after - frozen
+            "stream back after {away:?}; the talk meanwhile: {rate:.1} of 15 fps, {:.2} s frozen; longest step next door: {:.0} ms",
+            frozen_after - frozen,
+            gap * 1000.0
         ),
     )?;
     ensure!(away < Duration::from_secs(3), "the stream was away for {away:?}");
@@ -158,8 +169,13 @@ async fn a_killed_mixer_is_back_within_three_seconds_and_the_talk_does_not_notic
         strictly_rising(&viewer.frames()),
         "a viewer who stayed sees time go forward"
     );
+    ensure!(
+        unharmed.is_some() && edge.mixer_pid(NEXT_DOOR)? == unharmed && gap < 0.35,
+        "the other room noticed: {gap} s without a picture"
+    );
     ann.close().await?;
-    bob.close().await
+    bob.close().await?;
+    cho.close().await
 }
 
 /// Opens the flashing page in a browser and joins.

@@ -36,6 +36,8 @@ const PACKAGES: &[(&str, &str, Purpose)] = &[
         "OpenH264's assembly, without which it is three times slower",
         Purpose::Up,
     ),
+    ("libvpx-dev", "VP8 of the hosts", Purpose::Up),
+    ("pkg-config", "finding libvpx", Purpose::Up),
     (
         "fonts-wqy-microhei",
         "names and texts in the mix, Latin and Chinese, Japanese, Korean",
@@ -43,6 +45,11 @@ const PACKAGES: &[(&str, &str, Purpose)] = &[
     ),
     ("chromium", "the real browser of the tests", Purpose::Test),
     ("chromium-driver", "driving that browser", Purpose::Test),
+    (
+        "firefox-esr",
+        "a second real browser, without H.264",
+        Purpose::Test,
+    ),
     (
         "ffmpeg",
         "an independent reader and writer of RTMP, FLV, H.264 and AAC",

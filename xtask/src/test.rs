@@ -89,7 +89,7 @@ const PARTS: &[Part] = &[
     },
     Part {
         name: "room",
-        about: "four real browsers in one room",
+        about: "four real browsers in one room, and Firefox without H.264",
         run: || system("room"),
     },
     Part {
