@@ -33,6 +33,9 @@ fn main() -> ExitCode {
     if let Err(error) = log(&config.log) {
         return failed(&error);
     }
+    if let Some(doubt) = config.doubt() {
+        tracing::warn!("{doubt}");
+    }
     if config.check {
         println!("the configuration is good");
         return ExitCode::SUCCESS;

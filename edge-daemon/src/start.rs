@@ -228,6 +228,8 @@ fn mixes(config: &Config, metrics: &edge::Metrics, registry: &mut Registry) -> R
         font: config.font.clone(),
         video_bitrate: config.mix_video_bitrate,
         audio_bitrate: config.mix_audio_bitrate,
+        gop_seconds: config.mix_gop_seconds,
+        coding: config.coding,
     })
 }
 
@@ -298,8 +300,9 @@ fn mix_line(config: &Config) -> String {
         ),
     };
     format!(
-        "{} at {} kbit/s, {targets}",
+        "{} of {} at {} kbit/s, {targets}",
         config.canvas,
+        config.coding,
         config.mix_video_bitrate / 1000
     )
 }

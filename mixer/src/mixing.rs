@@ -155,7 +155,7 @@ impl Mixing {
         let (mut mix, headers) = Mix::new(settings, start)?;
         mix.set_wall_clock(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
         let mut outlets = Outlets {
-            targets: Targets::new(daemon.clone(), settings.rtmps_ca.clone()),
+            targets: Targets::new(daemon.clone(), settings.rtmps_ca.clone(), settings.coding),
             recorder: recorder(settings),
         };
         headers.into_iter().for_each(|tag| outlets.push(&tag));
@@ -272,6 +272,7 @@ impl Mixing {
                 frames_skipped,
                 room_delay_ms,
                 targets: self.outlets.targets.stats(),
+                frames_left_out: self.mix.left_out(),
                 ..MixStats::default()
             }
         };

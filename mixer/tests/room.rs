@@ -1,5 +1,6 @@
 //! The mixer as a process, between a daemon that feeds it RTP and an RTMP server.
 
+mod coding;
 mod common;
 mod targets;
 

@@ -17,6 +17,7 @@ pub mod netns;
 pub mod nginx;
 pub mod probe;
 pub mod process;
+pub mod pyav;
 pub mod report;
 pub mod talk;
 pub mod tone;

@@ -88,6 +88,11 @@ const PARTS: &[Part] = &[
         run: || system("layout"),
     },
     Part {
+        name: "coding",
+        about: "AV1 and Opus, watched by a newer FFmpeg",
+        run: || system("coding"),
+    },
+    Part {
         name: "room",
         about: "four real browsers in one room",
         run: || system("room"),

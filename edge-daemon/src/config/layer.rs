@@ -2,6 +2,7 @@
 
 use super::{Admin, Canvas, ConfigError, DefaultScene, Origin, PlaneChoice, Sei, Tls};
 use clap::Parser;
+use lianmai_mixer_control::{AudioCodec, Profile, VideoCodec};
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -109,13 +110,29 @@ pub(crate) struct Layer {
     #[arg(long, value_name = "FILE", env = "LIANMAI_FONT")]
     pub(crate) font: Option<PathBuf>,
 
-    /// H.264 bits per second of the mix (default: 2500000)
+    /// Video bits per second of the mix (default: 2500000)
     #[arg(long, value_name = "BPS", env = "LIANMAI_MIX_VIDEO_BITRATE")]
     pub(crate) mix_video_bitrate: Option<u32>,
 
-    /// AAC bits per second of the mix (default: 128000)
+    /// Audio bits per second of the mix (default: 128000)
     #[arg(long, value_name = "BPS", env = "LIANMAI_MIX_AUDIO_BITRATE")]
     pub(crate) mix_audio_bitrate: Option<u32>,
+
+    /// Codec of the mix's picture: h264, or av1, an experiment that small canvases alone can have (default: h264)
+    #[arg(long, value_name = "CODEC", env = "LIANMAI_MIX_VIDEO_CODEC")]
+    pub(crate) mix_video_codec: Option<VideoCodec>,
+
+    /// Codec of the mix's sound: aac or opus (default: aac)
+    #[arg(long, value_name = "CODEC", env = "LIANMAI_MIX_AUDIO_CODEC")]
+    pub(crate) mix_audio_codec: Option<AudioCodec>,
+
+    /// H.264 profile of the mix: baseline, main or high (default: baseline)
+    #[arg(long, value_name = "PROFILE", env = "LIANMAI_MIX_PROFILE")]
+    pub(crate) mix_profile: Option<Profile>,
+
+    /// Seconds between key frames of the mix, 1 to 10 (default: 2)
+    #[arg(long, value_name = "SECONDS", env = "LIANMAI_MIX_GOP_SECONDS")]
+    pub(crate) mix_gop_seconds: Option<u32>,
 
     /// The mixer program (default: lianmai-mixer beside this program)
     #[arg(long, value_name = "FILE", env = "LIANMAI_MIXER")]
@@ -175,6 +192,10 @@ impl Layer {
             font: self.font.or(below.font),
             mix_video_bitrate: self.mix_video_bitrate.or(below.mix_video_bitrate),
             mix_audio_bitrate: self.mix_audio_bitrate.or(below.mix_audio_bitrate),
+            mix_video_codec: self.mix_video_codec.or(below.mix_video_codec),
+            mix_audio_codec: self.mix_audio_codec.or(below.mix_audio_codec),
+            mix_profile: self.mix_profile.or(below.mix_profile),
+            mix_gop_seconds: self.mix_gop_seconds.or(below.mix_gop_seconds),
             mixer: self.mixer.or(below.mixer),
             runtime_dir: self.runtime_dir.or(below.runtime_dir),
             log: self.log.or(below.log),

@@ -1,5 +1,6 @@
 //! The daemon's configuration: flags over environment over file over defaults, checked once, typed from then on.
 
+mod coding;
 mod layer;
 mod values;
 mod webhook;
@@ -11,9 +12,11 @@ use crate::edge::{MAX_TARGETS, Template};
 use crate::http::AdminAccess;
 use crate::webhooks::WebhookConfig;
 use clap::Parser;
+use lianmai_mixer_control::Coding;
 use lianmai_mixer_control::scene::Scene;
 use nix::ifaddrs::getifaddrs;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZero;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -63,10 +66,14 @@ pub(crate) struct Config {
     pub(crate) images: Option<PathBuf>,
     /// What names and texts are written with.
     pub(crate) font: Option<PathBuf>,
-    /// H.264 bits per second of the mix.
+    /// Video bits per second of the mix.
     pub(crate) mix_video_bitrate: u32,
-    /// AAC bits per second of the mix.
+    /// Audio bits per second of the mix.
     pub(crate) mix_audio_bitrate: u32,
+    /// Seconds between key frames of the mix.
+    pub(crate) mix_gop_seconds: u32,
+    /// The codecs of the mix.
+    pub(crate) coding: Coding,
     /// The mixer program.
     pub(crate) mixer: PathBuf,
     /// Where the sockets of the mixers are made.
@@ -135,6 +142,12 @@ impl Config {
         Self::settle(arguments.or(file))
     }
 
+    /// What may not work as it is meant, and what to do.
+    pub(crate) fn doubt(&self) -> Option<String> {
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        coding::doubt(self.coding, self.canvas, processors)
+    }
+
     fn settle(layer: Layer) -> Result<Self, ConfigError> {
         let open = layer.open.unwrap_or(false);
         let http = listener("http", layer.http, "127.0.0.1:8443", open)?;
@@ -143,7 +156,9 @@ impl Config {
         if let Origin::Listen(addr) = origin {
             check_open("origin", addr, open)?;
         }
+        let coding = coding::settle(layer.mix_video_codec, layer.mix_audio_codec, layer.mix_profile)?;
         let rtmp_targets = targets(layer.rtmp_target, &origin)?;
+        coding::check_targets(coding, &rtmp_targets)?;
         if let Some(dir) = layer.record.as_ref().filter(|_| !layer.check) {
             std::fs::create_dir_all(dir)
                 .map_err(|error| invalid("record", format!("cannot make {}: {error}", dir.display())))?;
@@ -187,6 +202,8 @@ impl Config {
                 layer.mix_audio_bitrate.unwrap_or(128_000),
                 16_000..=512_000,
             )?,
+            mix_gop_seconds: coding::gop(layer.mix_gop_seconds)?,
+            coding,
             mixer: layer.mixer.map_or_else(beside_this_program, Ok)?,
             runtime_dir: layer.runtime_dir.unwrap_or_else(default_runtime_dir),
             log: layer.log.unwrap_or_else(|| DEFAULT_LOG.to_owned()),

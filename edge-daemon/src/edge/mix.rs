@@ -9,7 +9,7 @@ use crate::mixers::{Host, Mixer, MixerSpec, TargetSpec};
 use crate::view::{MixerView, TargetView};
 use lianmai_mixer_control::scene::Scene;
 use lianmai_mixer_control::{
-    AudioSource, Canvas, Codec as MixCodec, SeiKind, Settings, TargetId, VideoSource,
+    AudioSource, Canvas, Codec as MixCodec, Coding, SeiKind, Settings, TargetId, VideoSource,
 };
 use lianmai_plane::PlaneHandle;
 use lianmai_room::SceneRules;
@@ -20,9 +20,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
-
-/// Seconds between key frames: what CDNs ask for.
-const GOP_SECONDS: u32 = 2;
 
 /// Mixes that go on after their room was closed; with one more, the one that would end first ends at once.
 const MAX_CLOSED: usize = 64;
@@ -50,10 +47,14 @@ pub(crate) struct MixSetup {
     pub(crate) font: Option<PathBuf>,
     /// Picture.
     pub(crate) canvas: Canvas,
-    /// H.264 bits per second.
+    /// Video bits per second.
     pub(crate) video_bitrate: u32,
-    /// AAC bits per second.
+    /// Audio bits per second.
     pub(crate) audio_bitrate: u32,
+    /// Seconds between key frames.
+    pub(crate) gop_seconds: u32,
+    /// The codecs.
+    pub(crate) coding: Coding,
 }
 
 /// The mixers of all rooms.
@@ -77,7 +78,7 @@ impl Mixes {
     pub(super) fn new(setup: MixSetup, plane: PlaneHandle, metrics: &Metrics) -> Self {
         Self {
             scenes: Scenes::new(setup.scene.clone()),
-            targets: Targets::new(setup.targets.clone()),
+            targets: Targets::new(setup.targets.clone(), setup.coding),
             hosts: BTreeMap::new(),
             idle: Idle::new(setup.idle),
             closed: BTreeSet::new(),
@@ -339,12 +340,13 @@ impl MixSetup {
             canvas: self.canvas,
             video_bitrate: self.video_bitrate,
             audio_bitrate: self.audio_bitrate,
-            gop_seconds: GOP_SECONDS,
+            gop_seconds: self.gop_seconds,
             record: self.record.clone(),
             images: self.images.clone(),
             font: self.font.clone(),
             rtmps_ca: self.rtmps_ca.clone(),
             sei: self.sei,
+            coding: self.coding,
         };
         Mixer::start(self.spec.clone(), settings, targets, plane)
     }

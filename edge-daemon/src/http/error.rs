@@ -131,7 +131,7 @@ fn of_target(error: &TargetError) -> (StatusCode, &'static str) {
         TargetError::NoRoom(_) => (StatusCode::NOT_FOUND, "room_not_found"),
         TargetError::NoTarget { .. } => (StatusCode::NOT_FOUND, "target_not_found"),
         TargetError::Url(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_url"),
-        TargetError::Options(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_option"),
+        TargetError::Options(_) | TargetError::Codecs(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_option"),
         TargetError::TooMany(_) => (StatusCode::CONFLICT, "limit_reached"),
     }
 }

@@ -247,7 +247,7 @@ mod tests {
     use lianmai_mixer_control::media::HostId;
     use lianmai_mixer_control::scene::Scene;
     use lianmai_mixer_control::{
-        Canvas, SeiKind, Settings, TargetId, TargetOptions, TargetState, TargetUrl, ToMixer,
+        Canvas, Coding, SeiKind, Settings, TargetId, TargetOptions, TargetState, TargetUrl, ToMixer,
     };
     use lianmai_webrtc::EndpointId;
 
@@ -267,6 +267,7 @@ mod tests {
             font: None,
             rtmps_ca: None,
             sei: SeiKind::default(),
+            coding: Coding::default(),
         };
         Desired::new(settings, vec![target(0)])
     }

@@ -8,12 +8,14 @@
 //! The mixer connects to both, then says [`FromMixer::Hello`]. It ends when either is closed.
 #![forbid(unsafe_code)]
 
+mod coding;
 mod line;
 pub mod media;
 mod messages;
 pub mod scene;
 mod target;
 
+pub use coding::{AudioCodec, Coding, Profile, UnnamedCodecs, VideoCodec};
 pub use line::{LineError, MAX_LINE, decode, encode};
 pub use messages::{
     AudioSource, Canvas, Codec, FromMixer, HostStats, MixStats, SeiKind, Settings, TargetId, TargetState,

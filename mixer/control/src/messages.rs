@@ -1,5 +1,6 @@
 //! The messages of the control socket.
 
+use crate::coding::Coding;
 use crate::media::HostId;
 use crate::scene::Scene;
 use crate::target::{TargetOptions, TargetStats, TargetUrl};
@@ -104,9 +105,9 @@ pub struct Settings {
     pub room: String,
     /// Size and rate of the picture.
     pub canvas: Canvas,
-    /// H.264 bits per second.
+    /// Video bits per second.
     pub video_bitrate: u32,
-    /// AAC bits per second.
+    /// Audio bits per second.
     pub audio_bitrate: u32,
     /// Seconds between key frames.
     pub gop_seconds: u32,
@@ -120,6 +121,8 @@ pub struct Settings {
     pub rtmps_ca: Option<PathBuf>,
     /// Whether the layout goes into the stream, and how.
     pub sei: SeiKind,
+    /// The codecs.
+    pub coding: Coding,
 }
 
 /// The form of the layout in the stream (H.264 SEI).
@@ -215,6 +218,9 @@ pub struct MixStats {
     pub targets: Vec<TargetStats>,
     /// One entry a host.
     pub hosts: Vec<HostStats>,
+    /// Pictures that the encoder left out: it did not keep up, or its rate control had no bits for them.
+    #[serde(default)]
+    pub frames_left_out: u64,
 }
 
 /// What a mixer knows of one host.

@@ -132,10 +132,10 @@ fn view<'a>(picture: &'a DecodedYUV<'_>) -> Result<View<'a>, DecodeError> {
 #[cfg(test)]
 mod tests {
     use super::HostDecoder;
-    use crate::encode::{EncodedPicture, VideoEncoder};
+    use crate::encode::{EncodedPicture, H264Encoder};
     use crate::video::Task;
     use lianmai_compositor::{Rotation, Size};
-    use lianmai_mixer_control::Canvas;
+    use lianmai_mixer_control::{Canvas, Profile};
     use lianmai_timeline::{EdgeTime, Span};
     use openh264::formats::YUVBuffer;
 
@@ -145,15 +145,12 @@ mod tests {
 
     /// A grey that grows lighter from picture to picture.
     fn coded(width: u32, height: u32, count: usize) -> Vec<Task> {
-        let mut encoder = VideoEncoder::new(
-            Canvas {
-                width,
-                height,
-                fps: 30,
-            },
-            400_000,
-        )
-        .expect("an encoder");
+        let canvas = Canvas {
+            width,
+            height,
+            fps: 30,
+        };
+        let mut encoder = H264Encoder::new(canvas, 400_000, Profile::Baseline).expect("an encoder");
         (0..count)
             .map(|index| {
                 let mut i420 = vec![128; (width * height * 3 / 2) as usize];

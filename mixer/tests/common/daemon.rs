@@ -3,8 +3,8 @@
 use super::Directory;
 use lianmai_mixer_control::media::{HostId, Kind, Message};
 use lianmai_mixer_control::{
-    CONTROL_SOCKET, Canvas, FromMixer, MEDIA_SOCKET, SeiKind, Settings, TargetId, TargetOptions, TargetUrl,
-    ToMixer, VERSION, decode, encode,
+    CONTROL_SOCKET, Canvas, Coding, FromMixer, MEDIA_SOCKET, SeiKind, Settings, TargetId, TargetOptions,
+    TargetUrl, ToMixer, VERSION, decode, encode,
 };
 use lianmai_timeline::EdgeTime;
 use nix::sys::signal::{Signal, kill};
@@ -56,6 +56,7 @@ pub(crate) fn settings() -> Settings {
         font: None,
         rtmps_ca: None,
         sei: SeiKind::default(),
+        coding: Coding::default(),
     }
 }
 

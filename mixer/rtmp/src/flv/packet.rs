@@ -12,6 +12,17 @@ pub enum CodecName {
     FourCc([u8; 4]),
 }
 
+impl CodecName {
+    /// H.264 (E.4.3.1).
+    pub const AVC: Self = Self::Legacy(7);
+    /// AAC (E.4.2.1).
+    pub const AAC: Self = Self::Legacy(10);
+    /// AV1, which has no number.
+    pub const AV1: Self = Self::FourCc(*b"av01");
+    /// Opus, which has no number.
+    pub const OPUS: Self = Self::FourCc(*b"Opus");
+}
+
 /// What a body is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PacketKind {
