@@ -27,9 +27,10 @@ impl Interleaver {
         self.coding.push_back(time_ms);
     }
 
-    /// Takes a picture, its headers too.
+    /// Takes a picture, its headers too. A header of its time leaves the picture itself still to come.
     pub(super) fn picture(&mut self, tag: Tag, emit: &mut impl FnMut(Tag)) {
-        while let Some(time) = self.coding.front()
+        while tag.is_frame()
+            && let Some(time) = self.coding.front()
             && is_by(*time, tag.timestamp_ms)
         {
             self.coding.pop_front();
@@ -94,7 +95,7 @@ fn is_by(time_ms: u32, other_ms: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Interleaver, MAX_PICTURES, MAX_SOUNDS};
-    use lianmai_rtmp::Tag;
+    use lianmai_rtmp::{Tag, TagKind};
 
     #[test]
     fn tags_leave_in_order_of_time() {
@@ -134,6 +135,24 @@ mod tests {
         }
         assert!(times.is_sorted(), "{times:?}");
         assert!(times.len() > 60, "{}", times.len());
+    }
+
+    #[test]
+    fn a_header_does_not_let_sound_go_before_its_picture() {
+        let mut interleaver = Interleaver::default();
+        let mut seen = Vec::new();
+        let mut emit = |tag: Tag| seen.push((tag.kind, tag.is_frame(), tag.timestamp_ms));
+        interleaver.expect(6);
+        interleaver.expect(72);
+        interleaver.sound(Tag::opus_frame(20, &[]), 40, &mut emit);
+        interleaver.picture(Tag::av1_sequence_header(6, b"\x81"), &mut emit);
+        interleaver.picture(Tag::av1_frame(6, true, &[1]), &mut emit);
+        let expected = [
+            (TagKind::Video, false, 6),
+            (TagKind::Video, true, 6),
+            (TagKind::Audio, true, 20),
+        ];
+        assert_eq!(seen, expected);
     }
 
     #[test]
