@@ -10,6 +10,7 @@ pub mod connections;
 pub mod crash;
 pub mod delay;
 pub mod edge;
+pub mod flash;
 pub mod host;
 pub mod http;
 pub mod live;

@@ -52,6 +52,8 @@ pub(crate) struct Accepted {
     /// In the clear, as the publisher sent it first.
     pub(crate) packet: Bytes,
     pub(crate) header: RtpHeader,
+    /// It had been lost, and came as a retransmission.
+    pub(crate) is_repair: bool,
 }
 
 impl Source {
@@ -118,6 +120,7 @@ impl Source {
             track,
             packet,
             header,
+            is_repair: false,
         })
     }
 
@@ -150,6 +153,7 @@ impl Source {
             track: stream.track,
             packet,
             header,
+            is_repair: stream.role == Role::Retransmission,
         })
     }
 

@@ -9,7 +9,7 @@ mod video;
 
 use crate::audio::Pcm;
 use crate::video::Task;
-use host::Host;
+use host::{Came, Host};
 use lianmai_mixer_control::media::{self, HostId, MAX_LEN, Message};
 use lianmai_mixer_control::{AudioSource, VideoSource};
 use lianmai_timeline::{EdgeTime, Kind, Span, Timeline};
@@ -125,7 +125,13 @@ impl Ingest {
         };
         let arrival = arrival(now, message.arrival_ns)?;
         match message.kind {
-            media::Kind::Rtp => host.rtp(message.host, arrival, message.body, &mut self.timeline, sink),
+            media::Kind::Rtp | media::Kind::Repair => {
+                let came = Came {
+                    arrival,
+                    is_repair: message.kind == media::Kind::Repair,
+                };
+                host.rtp(message.host, came, message.body, &mut self.timeline, sink)
+            }
             media::Kind::Rtcp => {
                 host.rtcp(message.host, arrival, message.body, &mut self.timeline);
                 Ok(())

@@ -5,7 +5,7 @@ use super::h264::{self, CodedPicture};
 use super::track::{Heard, Sender};
 use crate::video::Task;
 use lianmai_compositor::Rotation;
-use lianmai_fanout::{RtpPacket, Ssrc};
+use lianmai_fanout::{RtpPacket, Ssrc, keyframe};
 use lianmai_mixer_control::{Codec, VideoSource};
 use lianmai_timeline::jitter::{AccessUnit, Packet, VideoJitter};
 use lianmai_timeline::{EdgeTime, RtpTimestamp, Span};
@@ -27,6 +27,8 @@ pub(super) struct VideoTrack {
     jitter: VideoJitter<Payload>,
     rotation: Rotation,
     waiting: VecDeque<Waiting>,
+    /// The newest key frame that begins to arrive.
+    newest_key: Option<RtpTimestamp>,
     /// Nothing came before the next picture, or something was lost.
     after_loss: bool,
     retired_lost: u64,
@@ -59,6 +61,7 @@ impl VideoTrack {
             jitter: VideoJitter::new(CAPACITY),
             rotation: Rotation::default(),
             waiting: VecDeque::new(),
+            newest_key: None,
             after_loss: true,
             retired_lost: 0,
             incomplete: 0,
@@ -86,6 +89,9 @@ impl VideoTrack {
             Heard::Same => {}
         }
         if self.source.codec == Codec::H264 {
+            if keyframe::h264(packet.payload()) {
+                self.newest_key = Some(RtpTimestamp(packet.header.timestamp));
+            }
             let extension = self
                 .source
                 .orientation_extension
@@ -105,15 +111,26 @@ impl VideoTrack {
         heard
     }
 
-    /// Hands to `take` what has to be decoded by `now`, or soon. `take` says whether it had room for it.
+    /// Hands to `take` what has to be decoded by `now`, or soon. `take` says whether it had room for it. A picture of which
+    /// something is missing when it is due is waited for with `patience`, at most until a key frame is due, which needs none before
+    /// it; what comes too late to be shown is decoded all the same, because later ones refer to it.
     pub(super) fn drain(
         &mut self,
         now: EdgeTime,
+        patience: Span,
         times: impl Fn(RtpTimestamp) -> Option<Times>,
         mut take: impl FnMut(Task) -> bool,
     ) {
         let deadline = |timestamp| times(timestamp).map(|times| times.deadline);
-        while let Some(unit) = self.jitter.pop(now, deadline) {
+        let key_due = self.newest_key.and_then(deadline);
+        let given_up = |timestamp| {
+            let due = deadline(timestamp)?;
+            Some(match key_due.filter(|key_due| *key_due > due) {
+                Some(key_due) => key_due.min(due + patience),
+                None => due + patience,
+            })
+        };
+        while let Some(unit) = self.jitter.pop(now, given_up) {
             self.enqueue(&unit);
         }
         while let Some(waiting) = self.waiting.front() {
@@ -194,6 +211,7 @@ impl VideoTrack {
         self.retired_lost = self.lost();
         self.jitter = VideoJitter::new(CAPACITY);
         self.waiting.clear();
+        self.newest_key = None;
         self.after_loss = true;
     }
 }
