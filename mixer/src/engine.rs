@@ -13,6 +13,7 @@ use crate::daemon::Daemon;
 use crate::ingest::Ingest;
 use crate::link::{Link, LinkError, Received};
 use crate::mixing::{Command, Fed, Feed, Feeds, Mixing, MixingError};
+use crate::offstage::Offstage;
 use crate::video::{Decoded, VideoTask, Worker};
 use crossbeam_channel::{Sender, bounded};
 use lianmai_mixer_control::{Codec, FromMixer, Settings, ToMixer, VERSION};
@@ -114,8 +115,10 @@ impl Engine {
         let feeds = Feeds {
             mix: Feed::new(feed),
             coded,
+            offstage: Offstage::default(),
         };
-        let mixing = Mixing::new(settings, daemon.clone(), commanded, fed)?;
+        let offstage = feeds.offstage.clone();
+        let mixing = Mixing::new(settings, daemon.clone(), offstage, commanded, fed)?;
         let (decoded, asking) = (feeds.mix.clone(), daemon.clone());
         let say = move |said| match said {
             Decoded::Picture(picture) => {

@@ -16,6 +16,7 @@ pub mod engine;
 mod ingest;
 mod link;
 mod mixing;
+mod offstage;
 mod output;
 mod room;
 mod stats;

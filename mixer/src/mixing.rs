@@ -5,6 +5,7 @@ use crate::audio::Pcm;
 use crate::clock;
 use crate::daemon::Daemon;
 use crate::ingest::{HostCounters, Sink};
+use crate::offstage::Offstage;
 use crate::output::{Recorder, Targets};
 use crate::room::{Mix, MixError};
 use crate::stats::Stats;
@@ -92,6 +93,8 @@ pub(crate) struct Feeds {
     pub mix: Feed,
     /// To the decoding thread.
     pub coded: Sender<VideoTask>,
+    /// Whose pictures nobody sees.
+    pub offstage: Offstage,
 }
 
 impl Feeds {
@@ -108,7 +111,8 @@ impl Sink for Feeds {
     }
 
     fn picture(&mut self, host: HostId, task: Task) -> bool {
-        self.coded.try_send(VideoTask::Decode(host, task)).is_ok()
+        // As if there were no room for it: when the host is shown again, it begins with a key frame.
+        !self.offstage.has(host) && self.coded.try_send(VideoTask::Decode(host, task)).is_ok()
     }
 
     fn restarted(&mut self, host: HostId, kind: Kind) {
@@ -134,6 +138,7 @@ pub(crate) struct Mixing {
     outlets: Outlets,
     stats: Stats,
     daemon: Daemon,
+    offstage: Offstage,
     commands: Receiver<Command>,
     fed: Receiver<Fed>,
 }
@@ -148,6 +153,7 @@ impl Mixing {
     pub(crate) fn new(
         settings: &Settings,
         daemon: Daemon,
+        offstage: Offstage,
         commands: Receiver<Command>,
         fed: Receiver<Fed>,
     ) -> Result<Self, MixingError> {
@@ -164,6 +170,7 @@ impl Mixing {
             outlets,
             stats: Stats::new(start),
             daemon,
+            offstage,
             commands,
             fed,
         })
@@ -173,6 +180,7 @@ impl Mixing {
     pub(crate) fn run(mut self) -> Result<(), MixingError> {
         while self.take_until(self.mix.next_time()) {
             self.tick()?;
+            self.tell_shown();
             self.report();
         }
         self.mix.finish(&mut |tag| self.outlets.push(&tag));
@@ -210,6 +218,7 @@ impl Mixing {
             }
             Command::Remove(host) => {
                 self.mix.remove(host);
+                self.offstage.set(host, false);
                 self.stats.remove(host);
             }
             Command::Mute(host, muted) => self.mix.mute(host, muted),
@@ -261,6 +270,18 @@ impl Mixing {
             self.stats.tick(clock::now() - begun);
         }
         Ok(())
+    }
+
+    fn tell_shown(&mut self) {
+        for (host, size) in self.mix.take_shown() {
+            self.offstage.set(host, size.is_empty());
+            let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
+            self.daemon.say(FromMixer::Shown {
+                host,
+                width: side(size.width),
+                height: side(size.height),
+            });
+        }
     }
 
     fn report(&mut self) {

@@ -205,6 +205,66 @@ fn what_two_hosts_do_at_once_is_seen_and_heard_at_once_though_one_is_200_ms_furt
     );
 }
 
+/// Pictures of a host that were decoded by the last report.
+fn decoded_of(daemon: &Daemon, host: HostId) -> u64 {
+    let said = daemon.said();
+    let stats = said.iter().rev().find_map(|said| match said {
+        FromMixer::Stats(stats) => Some(stats),
+        _ => None,
+    });
+    let hosts = &stats.expect("a report").hosts;
+    let stats = hosts.iter().find(|stats| stats.host == host);
+    stats.expect("it is reported").frames_decoded
+}
+
+fn scene(json: &str) -> ToMixer {
+    ToMixer::Scene(serde_json::from_str(json).expect("a scene"))
+}
+
+#[test]
+fn a_host_that_is_not_shown_is_not_decoded_and_comes_back_with_its_next_key_frame() {
+    let hosts = [(1, "red", RED), (2, "blue", BLUE)];
+    let [mut red, mut blue] =
+        hosts.map(|(id, name, looks)| Host::new(id, name, media::pictures(looks, 9.0), vec![]));
+    let sink = Sink::start();
+    let mut daemon = Daemon::start(settings());
+    daemon.publish_to(sink.port());
+    let start = clock::now() + Span::from_millis(200);
+    red.join(&mut daemon, start);
+    blue.join(&mut daemon, start);
+    let mut play_until = |daemon: &Daemon, millis| {
+        play(
+            daemon,
+            &mut [&mut red, &mut blue],
+            start + Span::from_millis(millis),
+        );
+    };
+    play_until(&daemon, 1_000);
+    let blue = HostId(2);
+    let is_shown = |wanted: bool| move |said: &FromMixer| matches!(said, FromMixer::Shown { host, width, .. } if *host == blue && (*width > 0) == wanted);
+    daemon.wait_for("how large blue is shown", is_shown(true));
+    daemon.say(&scene(r#"{"fade_ms": 0, "layout": {"type": "custom", "regions": [{"host": "red", "x": 0, "y": 0, "width": 320, "height": 180}]}}"#));
+    play_until(&daemon, 1_200);
+    daemon.wait_for("that blue is not shown", is_shown(false));
+    play_until(&daemon, 2_700);
+    let before = (decoded_of(&daemon, HostId(1)), decoded_of(&daemon, blue));
+    play_until(&daemon, 4_700);
+    let hidden = (decoded_of(&daemon, HostId(1)), decoded_of(&daemon, blue));
+    assert!(hidden.0 > before.0 + 30, "red is decoded: {before:?} {hidden:?}");
+    assert_eq!(hidden.1, before.1, "blue is not");
+    daemon.say(&scene(r#"{"fade_ms": 0}"#));
+    play_until(&daemon, 5_000);
+    daemon.wait_for(
+        "that it needs a key frame",
+        |said| matches!(said, FromMixer::KeyFrameNeeded { host } if *host == blue),
+    );
+    play_until(&daemon, 8_500);
+    assert!(decoded_of(&daemon, blue) > hidden.1 + 20);
+    let decoded = decode(&finish(daemon, &sink));
+    let last = decoded.pictures.last().expect("pictures");
+    assert!(is_red(mean(last, 40, 70, 80, 40)) && is_blue(mean(last, 200, 70, 80, 40)));
+}
+
 #[test]
 fn junk_and_corrupt_pictures_are_counted_and_harmless() {
     let mut corrupt = media::pictures("testsrc=size=320x180:rate=30", 8.0);

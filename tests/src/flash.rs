@@ -132,7 +132,7 @@ impl Distances {
 #[cfg(test)]
 mod tests {
     use super::{Distances, Recording};
-    use std::f32::consts::TAU;
+    use std::f64::consts::TAU;
 
     #[test]
     fn distances_are_to_the_nearest_and_what_is_missing_counts() {
@@ -147,7 +147,7 @@ mod tests {
     fn a_beep_is_heard_where_it_begins_whatever_else_sounds() {
         let sound = (0..96_000)
             .map(|sample: i32| {
-                let tone = |hertz: f32| (sample as f32 * hertz * TAU / 48_000.0).sin() / 4.0;
+                let tone = |hertz: f64| ((f64::from(sample) * hertz * TAU / 48_000.0).sin() / 4.0) as f32;
                 let beep = if (40_000..44_800).contains(&sample) {
                     tone(500.0)
                 } else {

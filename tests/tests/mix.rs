@@ -275,7 +275,10 @@ async fn a_common_flash_is_seen_at_once_although_one_host_has_a_long_and_uneven_
         .map(|(tone, flashes)| Distances::between(flashes, &mix.beeps(*tone)))
         .collect();
     for (name, offset) in ["near", "far"].iter().zip(&offsets) {
-        report::note("skew", &format!("beep of {name} after its flash: {}", offset.describe()))?;
+        report::note(
+            "skew",
+            &format!("beep of {name} after its flash: {}", offset.describe()),
+        )?;
     }
     let room = edge.api(&format!("rooms/{ROOM}"))?;
     report::note("skew", &format!("the mixer: {}", room["mixer"]["stats"]))?;
@@ -286,7 +289,11 @@ async fn a_common_flash_is_seen_at_once_although_one_host_has_a_long_and_uneven_
     );
     ensure!(skew.percentile(95) <= 0.041, "skew: {}", skew.describe());
     for offset in offsets {
-        ensure!(offset.percentile(95) <= 0.060, "A/V offset: {}", offset.describe());
+        ensure!(
+            offset.percentile(95) <= 0.060,
+            "A/V offset: {}",
+            offset.describe()
+        );
     }
     near.close().await?;
     far.close().await

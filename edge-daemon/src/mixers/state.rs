@@ -7,6 +7,7 @@ use lianmai_mixer_control::scene::Scene;
 use lianmai_mixer_control::{
     AudioSource, Settings, TargetId, TargetState, TargetStats, ToMixer, VideoSource,
 };
+use lianmai_plane::Shown;
 use lianmai_webrtc::EndpointId;
 use std::collections::BTreeMap;
 
@@ -50,6 +51,8 @@ struct Seat {
     host: Host,
     muted: bool,
     speaking: bool,
+    /// How the process shows it, as far as it said.
+    shown: Option<Shown>,
 }
 
 /// Everything that a new mixer process has to be told.
@@ -127,6 +130,7 @@ impl Desired {
             host,
             muted: false,
             speaking: false,
+            shown: None,
         };
         let message = seat.add_message();
         self.seats.insert(source, seat);
@@ -164,6 +168,12 @@ impl Desired {
             .map(|(source, _)| *source)
     }
 
+    /// How a host is shown now; returns its stream, and how it was shown before.
+    pub(super) fn set_shown(&mut self, host: HostId, shown: Shown) -> Option<(EndpointId, Option<Shown>)> {
+        let (source, seat) = self.seats.iter_mut().find(|(_, seat)| seat.id == host)?;
+        Some((*source, seat.shown.replace(shown)))
+    }
+
     /// Where a target now stands. `None` if it was taken away meanwhile.
     pub(super) fn set_target(&mut self, id: TargetId, state: TargetState) -> Option<&Target> {
         let target = self.targets.iter_mut().find(|target| target.spec.id == id)?;
@@ -189,6 +199,9 @@ impl Desired {
         for target in &mut self.targets {
             target.state = TargetState::Connecting;
             target.stats = None;
+        }
+        for seat in self.seats.values_mut() {
+            seat.shown = None;
         }
     }
 
@@ -249,6 +262,7 @@ mod tests {
     use lianmai_mixer_control::{
         Canvas, SeiKind, Settings, TargetId, TargetOptions, TargetState, TargetUrl, ToMixer,
     };
+    use lianmai_plane::Shown;
     use lianmai_webrtc::EndpointId;
 
     fn desired() -> Desired {
@@ -369,6 +383,27 @@ mod tests {
         let (_, second) = desired.apply(host(1));
         assert_eq!(first, TapChange::Tap(EndpointId(1), HostId(0)));
         assert_eq!(second, TapChange::Tap(EndpointId(1), HostId(1)));
+    }
+
+    #[test]
+    fn how_a_host_was_shown_is_known_until_its_process_is_gone() {
+        let mut desired = desired();
+        desired.apply(host(1));
+        let shown = |width| Shown { width, height: 180 };
+        assert_eq!(desired.set_shown(HostId(9), shown(0)), None);
+        assert_eq!(
+            desired.set_shown(HostId(0), shown(0)),
+            Some((EndpointId(1), None))
+        );
+        assert_eq!(
+            desired.set_shown(HostId(0), shown(320)),
+            Some((EndpointId(1), Some(shown(0))))
+        );
+        desired.forget_process();
+        assert_eq!(
+            desired.set_shown(HostId(0), shown(0)),
+            Some((EndpointId(1), None))
+        );
     }
 
     #[test]

@@ -6,8 +6,9 @@ use super::state::{Desired, Order, TapChange};
 use crate::command::apply;
 use crate::view::MixerView;
 use crate::webhooks::{Event, Target};
+use lianmai_mixer_control::media::HostId;
 use lianmai_mixer_control::{FromMixer, MixStats, TargetId, TargetState, ToMixer};
-use lianmai_plane::{Command, PlaneHandle};
+use lianmai_plane::{Command, PlaneHandle, Shown};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -181,6 +182,20 @@ impl Supervisor {
                 }
             }
             FromMixer::Target { id, state } => self.hear_target(id, state),
+            FromMixer::Shown { host, width, height } => self.hear_shown(host, Shown { width, height }),
+        }
+    }
+
+    fn hear_shown(&mut self, host: HostId, shown: Shown) {
+        tracing::debug!(room = self.desired.room(), host = host.0, ?shown, "shown at");
+        // It may have left while this was on its way.
+        let Some((source, before)) = self.desired.set_shown(host, shown) else {
+            return;
+        };
+        apply(&self.plane, Command::Shown { source, shown });
+        // What was not shown was not decoded either.
+        if before.is_some_and(Shown::is_hidden) && !shown.is_hidden() {
+            apply(&self.plane, Command::RequestKeyFrame { source });
         }
     }
 

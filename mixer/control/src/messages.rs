@@ -90,6 +90,15 @@ pub enum FromMixer {
         /// What it does now.
         state: TargetState,
     },
+    /// A host's place in the picture has another size than before; the first time it is said once the host has joined.
+    Shown {
+        /// The host.
+        host: HostId,
+        /// Pixels of its place; zero if it is not shown, and then its pictures are not decoded.
+        width: u32,
+        /// The same.
+        height: u32,
+    },
 }
 
 /// Names one place that the mix is published to.

@@ -197,11 +197,24 @@ fn a_picture_that_comes_a_second_too_late_is_decoded_if_lost_ones_are_known_to_c
 fn a_hole_is_not_waited_for_once_a_key_frame_after_it_is_due() {
     let (mut ingest, mut taken) = (ingest(), Taken::default());
     frames(&mut ingest, &mut taken, 0..32, &[30], 99);
-    picture(&mut ingest, &mut taken, Kind::Rtp, at(640), 10, 32, &[0x65, 0x88, 7, 7]);
+    picture(
+        &mut ingest,
+        &mut taken,
+        Kind::Rtp,
+        at(640),
+        10,
+        32,
+        &[0x65, 0x88, 7, 7],
+    );
     ingest.handle_timeout(at(654), &mut taken);
     assert!(taken.pictures.iter().all(|task| !task.key), "it is not due");
     ingest.handle_timeout(at(656), &mut taken);
-    assert!(taken.pictures.last().is_some_and(|task| task.key && task.after_loss));
+    assert!(
+        taken
+            .pictures
+            .last()
+            .is_some_and(|task| task.key && task.after_loss)
+    );
 }
 
 #[test]

@@ -125,9 +125,10 @@ impl VideoTrack {
         let key_due = self.newest_key.and_then(deadline);
         let given_up = |timestamp| {
             let due = deadline(timestamp)?;
-            Some(match key_due.filter(|key_due| *key_due > due) {
-                Some(key_due) => key_due.min(due + patience),
-                None => due + patience,
+            let patient = due + patience;
+            Some(match key_due {
+                Some(key_due) if key_due >= due => key_due.min(patient),
+                Some(_) | None => patient,
             })
         };
         while let Some(unit) = self.jitter.pop(now, given_up) {

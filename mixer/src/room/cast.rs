@@ -4,6 +4,7 @@ use super::dressing::Dressing;
 use super::placing::{Place, line, places};
 use super::seat::{Numbered, Seat};
 use super::sei::Region;
+use super::shown::Shown;
 use lianmai_compositor::{Frame, Layer, Look, Picture, Size, Tile, TileKey};
 use lianmai_mixer_control::media::HostId;
 use lianmai_mixer_control::scene::Scene;
@@ -23,6 +24,7 @@ pub(super) struct Cast {
     /// What hosts are called who are not seated yet.
     names: BTreeMap<HostId, String>,
     places: Vec<Place>,
+    pub(super) shown: Shown,
     /// Places are to be found anew.
     unsettled: bool,
     pictures: u64,
@@ -37,6 +39,7 @@ impl Cast {
             seats: Vec::new(),
             names: BTreeMap::new(),
             places: Vec::new(),
+            shown: Shown::default(),
             unsettled: true,
             pictures: 0,
         }
@@ -79,6 +82,9 @@ impl Cast {
     }
 
     pub(super) fn show(&mut self, host: HostId, captured: EdgeTime, frame: Arc<Frame>) {
+        if self.shown.is_hidden(host) {
+            return;
+        }
         let picture = self.numbered(frame);
         if let Some(seat) = self.seat(host) {
             seat.push(captured, picture);
@@ -105,11 +111,24 @@ impl Cast {
             let (seats, shown) = (&self.seats, self.places.iter().filter(|_| self.scene.labels));
             let hosts = shown.map(|place| (seats[place.host].host, seats[place.host].name.as_str(), place));
             self.dressing.set_labels(hosts);
+            self.note_shown();
         }
         self.places
             .iter()
             .map(|place| self.seats[place.host].pick(at, &mut self.pictures))
             .collect()
+    }
+
+    /// Who lost their place is not shown with an old picture when they get one again.
+    fn note_shown(&mut self) {
+        let (seats, places) = (&self.seats, self.places.iter());
+        let places = places.map(|place| (seats[place.host].host, place.rect.size()));
+        self.shown.update(seats.iter().map(|seat| seat.host), places);
+        let hidden = self
+            .seats
+            .iter_mut()
+            .filter(|seat| self.shown.is_hidden(seat.host));
+        hidden.for_each(Seat::clear);
     }
 
     /// Where everybody is, as players are told it; of those who lie at one height, all have the same number.

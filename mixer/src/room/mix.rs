@@ -168,6 +168,11 @@ impl Mix {
         self.room_delay = delay;
     }
 
+    /// Hosts that are shown at another size since this was asked last; zero is not at all.
+    pub(crate) fn take_shown(&mut self) -> Vec<(HostId, Size)> {
+        self.stage.take_shown()
+    }
+
     /// A target has to start: it needs a key frame.
     pub(crate) fn want_key_frame(&mut self) {
         self.keys.want();

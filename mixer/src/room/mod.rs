@@ -8,6 +8,7 @@ mod mix;
 mod placing;
 mod seat;
 mod sei;
+mod shown;
 mod stage;
 mod transition;
 

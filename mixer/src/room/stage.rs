@@ -95,6 +95,11 @@ impl Stage {
         Ok(())
     }
 
+    /// Hosts whose place has another size since this was asked last; zero is no place.
+    pub(super) fn take_shown(&mut self) -> Vec<(HostId, Size)> {
+        self.cast.shown.take_changes()
+    }
+
     /// Where the hosts are that the last tick showed.
     pub(super) fn regions(&self) -> Vec<Region> {
         self.cast.regions()

@@ -101,7 +101,9 @@ impl<H: Ord + Copy> RoomDelay<H> {
     /// Whether what is lost of `host` comes again.
     #[must_use]
     pub fn is_mended(&self, host: H) -> bool {
-        self.hosts.get(&host).is_some_and(|wait| wait.repairs.are_coming())
+        self.hosts
+            .get(&host)
+            .is_some_and(|wait| wait.repairs.are_coming())
     }
 
     /// The host left.

@@ -102,6 +102,33 @@ fn a_host_that_stops_its_video_gets_the_placeholder() {
 }
 
 #[test]
+fn who_has_no_place_is_told_and_comes_back_without_an_old_picture() {
+    let mut stage = stage();
+    stage.add(A, true);
+    stage.add(B, true);
+    stage.show(B, at(0), picture(216));
+    stage.compose(at(0));
+    let told = stage.take_shown();
+    assert!(told.iter().map(|(host, _)| *host).eq([A, B]) && told[0].1 == told[1].1);
+    assert!(!told[0].1.is_empty() && told[0].1.width <= 160, "{told:?}");
+    set(
+        &mut stage,
+        r#"{"fade_ms": 0, "layout": {"type": "custom", "regions": [{"x": 0, "y": 0, "width": 320, "height": 180}]}}"#,
+    );
+    stage.compose(at(33));
+    assert_eq!(
+        stage.take_shown(),
+        [(A, Size::new(320, 180)), (B, Size::new(0, 0))]
+    );
+    stage.show(B, at(40), picture(216));
+    set(&mut stage, r#"{"fade_ms": 0}"#);
+    assert!(luma(stage.compose(at(66)), 166, 60) < 60, "the placeholder");
+    assert_eq!(stage.take_shown(), told);
+    stage.show(B, at(90), picture(216));
+    assert_eq!(luma(stage.compose(at(100)), 240, 90), 216);
+}
+
+#[test]
 fn a_restarted_encoder_keeps_the_last_picture_until_its_first() {
     let mut stage = stage();
     stage.add(A, true);
