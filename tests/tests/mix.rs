@@ -194,6 +194,10 @@ const FAR_LINK: Link = Link {
 /// Pictures per second, of the hosts and of the mix: a flash cannot be told finer than to one of them.
 const FLASH_RATE: u32 = 60;
 
+/// The most that things may be apart, in seconds. A browser that a busy machine holds up for a moment loses sound, and is off by as
+/// much until its sender reports have said so several times; what is not in sync at all, or frozen, is off by far more.
+const HELD_UP: f64 = 0.08;
+
 /// What the hosts beep with.
 const TONES: [u32; 2] = [500, 1500];
 
@@ -287,10 +291,10 @@ async fn a_common_flash_is_seen_at_once_although_one_host_has_a_long_and_uneven_
         "{} flashes in {seconds} s",
         skew.len()
     );
-    ensure!(skew.percentile(95) <= 0.041, "skew: {}", skew.describe());
+    ensure!(skew.percentile(95) <= HELD_UP, "skew: {}", skew.describe());
     for offset in offsets {
         ensure!(
-            offset.percentile(95) <= 0.060,
+            offset.percentile(95) <= HELD_UP,
             "A/V offset: {}",
             offset.describe()
         );
