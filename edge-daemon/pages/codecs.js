@@ -1,4 +1,4 @@
-// What the configuration records of H.264 and AAC say about the stream.
+// What the configuration records of H.264, AV1, AAC and Opus say about the stream.
 
 /**
  * AVCDecoderConfigurationRecord, ISO/IEC 14496-15 §5.3.3.1.
@@ -28,6 +28,74 @@ export function parseAacConfig(config) {
   const channels = bits.read(4);
   if (!rate || !type || !channels) throw new Error("the AAC configuration is malformed");
   return { codec: `mp4a.40.${type}`, rate, channels: channels === 7 ? 8 : channels };
+}
+
+/**
+ * AV1CodecConfigurationRecord, AV1 in ISOBMFF §2.3.3.
+ * @returns {{codec: string, width: number, height: number}}
+ */
+export function parseAv1Config(record) {
+  if (record.length < 5 || record[0] !== 0x81) throw new Error("the AV1 configuration is malformed");
+  const two = (number) => String(number).padStart(2, "0");
+  const depth = record[2] & 0x40 ? (record[2] & 0x20 ? 12 : 10) : 8;
+  const level = `${two(record[1] & 0x1f)}${record[2] & 0x80 ? "H" : "M"}`;
+  return { codec: `av01.${record[1] >> 5}.${level}.${two(depth)}`, ...sequenceSize(record.subarray(4)) };
+}
+
+/** AV1 §5.5.1, the first OBU of the record: width and height. */
+function sequenceSize(obu) {
+  if (((obu[0] >> 3) & 0x0f) !== 1) throw new Error("the AV1 stream has no sequence header");
+  let start = obu[0] & 0x04 ? 2 : 1;
+  if (obu[0] & 0x02) {
+    while (obu[start] & 0x80) start++;
+    start++;
+  }
+  const bits = new Bits(obu.subarray(start));
+  bits.read(4);
+  if (bits.read(1)) bits.read(5);
+  else skipOperatingPoints(bits);
+  const [columns, rows] = [bits.read(4) + 1, bits.read(4) + 1];
+  return { width: bits.read(columns) + 1, height: bits.read(rows) + 1 };
+}
+
+function skipOperatingPoints(bits) {
+  let delay = 0;
+  if (bits.read(1)) {
+    bits.read(64);
+    if (bits.read(1)) bits.ue();
+    if (bits.read(1)) {
+      delay = bits.read(5) + 1;
+      bits.read(42);
+    }
+  }
+  const displayDelay = bits.read(1);
+  for (let left = bits.read(5) + 1; left > 0; left--) {
+    bits.read(12);
+    if (bits.read(5) > 7) bits.read(1);
+    if (delay && bits.read(1)) bits.read(2 * delay + 1);
+    if (displayDelay && bits.read(1)) bits.read(4);
+  }
+}
+
+/**
+ * The identification header of Opus, RFC 7845 §5.1.
+ * @returns {{codec: string, rate: number, channels: number, preSkip: number, inputRate: number, gain: number}}
+ */
+export function parseOpusHead(head) {
+  if (head.length < 19 || String.fromCharCode(...head.subarray(0, 8)) !== "OpusHead" || head[18] !== 0) {
+    throw new Error("the Opus configuration is malformed, or has more than two channels");
+  }
+  const fields = new DataView(head.buffer, head.byteOffset, head.byteLength);
+  const [preSkip, inputRate, gain] = [fields.getUint16(10, true), fields.getUint32(12, true), fields.getUint16(16, true)];
+  return { codec: "opus", rate: 48000, channels: head[9], preSkip, inputRate, gain };
+}
+
+/** How many samples of 48 kHz a packet of Opus has, RFC 6716 §3.1. */
+export function opusSamples(packet) {
+  const mode = packet[0] >> 3;
+  const lengths = mode < 12 ? [480, 960, 1920, 2880] : mode < 16 ? [480, 960, 480, 960] : [120, 240, 480, 960];
+  const frames = [1, 2, 2, (packet[1] ?? 0) & 0x3f][packet[0] & 3];
+  return lengths[mode & 3] * frames;
 }
 
 /** ITU-T H.264 §7.3.2.1.1: width and height in luma samples, cropped. */

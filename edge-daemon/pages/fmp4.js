@@ -6,7 +6,10 @@ const KEY = 0x02000000;
 /** Sample depends on others and is no sync sample. */
 const DELTA = 0x01010000;
 
-/** @param track {{kind: "video"|"audio", timescale, config: Uint8Array, width?, height?, channels?, rate?}} */
+/** What describes a track, by the FourCC of its codec. */
+const SAMPLE_ENTRIES = { avc1: (track) => visual(track, "avcC"), av01: (track) => visual(track, "av1C"), mp4a, Opus: opus };
+
+/** @param track {{kind: "video"|"audio", timescale, fourCc, config: Uint8Array, width?, height?, channels?, rate?}} */
 export function initSegment(track) {
   return bytes(
     box("ftyp", ascii("iso5"), u32(1), ascii("iso5"), ascii("iso6"), ascii("mp41")),
@@ -63,7 +66,7 @@ function trak(track) {
         box("dinf", full("dref", 0, 0, u32(1), full("url ", 0, 1))),
         box(
           "stbl",
-          full("stsd", 0, 0, u32(1), video ? avc1(track) : mp4a(track)),
+          full("stsd", 0, 0, u32(1), SAMPLE_ENTRIES[track.fourCc](track)),
           full("stts", 0, 0, u32(0)),
           full("stsc", 0, 0, u32(0)),
           full("stsz", 0, 0, u32(0, 0)),
@@ -74,13 +77,22 @@ function trak(track) {
   );
 }
 
-/** ISO/IEC 14496-15 §5.4.2.1 */
-function avc1({ width, height, config }) {
+/** ISO/IEC 14496-15 §5.4.2.1, AV1 in ISOBMFF §2.2 */
+function visual({ fourCc, width, height, config }, name) {
   const resolution = u32(0x480000, 0x480000);
   return box(
-    "avc1",
+    fourCc,
     zeros(6), u16(1), zeros(16), u16(width, height), resolution, u32(0), u16(1), zeros(32), u16(0x18, 0xffff),
-    box("avcC", config),
+    box(name, config),
+  );
+}
+
+/** Encapsulation of Opus in ISOBMFF §4.3: what an identification header says, with the high bytes first. */
+function opus({ channels, rate, preSkip, inputRate, gain }) {
+  return box(
+    "Opus",
+    zeros(6), u16(1), zeros(8), u16(channels, 16, 0, 0), u32(rate << 16 >>> 0),
+    box("dOps", Uint8Array.of(0, channels), u16(preSkip), u32(inputRate), u16(gain), zeros(1)),
   );
 }
 

@@ -77,7 +77,8 @@ async function join(event) {
   byId("join").disabled = true;
   await opening;
   const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/room`;
-  room = new Room({ url, user: me, room: roomName, media: media.getTracks().length > 0 ? media : null });
+  const tracks = media.getTracks().length > 0 ? media : null;
+  room = new Room({ url, user: me, room: roomName, media: tracks, codec: options.codec });
   follow(room);
   enter(roomName);
   try {

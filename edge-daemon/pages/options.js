@@ -4,6 +4,7 @@
 // &width= &height= &fps=   ask the camera for this picture
 // &processing=off    no echo cancellation, noise suppression, gain control
 // &camera=off &microphone=off   join without
+// &codec=vp8         send VP8, for a room where somebody cannot decode H.264; or h264, and nothing else
 
 const query = new URLSearchParams(location.search);
 
@@ -19,6 +20,7 @@ export const options = Object.freeze({
   width: number("width", 640),
   height: number("height", 360),
   fps: number("fps", 30),
+  codec: { vp8: "video/VP8", h264: "video/H264" }[query.get("codec")],
   processing: query.get("processing") !== "off",
   camera: query.get("camera") !== "off",
   microphone: query.get("microphone") !== "off",

@@ -1,7 +1,7 @@
 // Plays an HTTP-FLV stream in a <video> by Media Source Extensions, near its live edge, and comes back when it breaks.
 
 import { FlvReader } from "./flv.js";
-import { Remuxer } from "./remux.js";
+import { Remuxer, UnsupportedCodec } from "./remux.js";
 
 /** Seconds behind the live edge where playback hurries, and where it jumps. */
 const HURRY = 1.5;
@@ -134,8 +134,6 @@ export class LivePlayer extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 }
-
-class UnsupportedCodec extends Error {}
 
 /** One MediaSource with a buffer for each track, and the clock that keeps playback near the edge. */
 class Screen {

@@ -1,7 +1,7 @@
-// FLV tags to fragmented MP4. FLV carries H.264 with length prefixes and AAC without ADTS, which is what MP4 wants as
-// well, so nothing inside a frame is touched.
+// FLV tags to fragmented MP4. FLV carries H.264 with length prefixes, AV1 without temporal delimiters, AAC without ADTS and
+// bare packets of Opus, which is what MP4 wants as well, so nothing inside a frame is touched.
 
-import { parseAacConfig, parseAvcConfig } from "./codecs.js";
+import { opusSamples, parseAacConfig, parseAv1Config, parseAvcConfig, parseOpusHead } from "./codecs.js";
 import { fragment, initSegment } from "./fmp4.js";
 
 /** FLV counts milliseconds. */
@@ -12,6 +12,16 @@ const AAC_FRAME = 1024;
 const AUDIO_TOLERANCE_MS = 100;
 /** A jump of the stamps beyond this is another stream. */
 const MAX_JUMP_MS = 5000;
+
+/** By FourCC: what reads the configuration, and of sound how many samples a frame has. */
+const VIDEO = { avc1: parseAvcConfig, av01: parseAv1Config };
+const AUDIO = {
+  mp4a: { parse: parseAacConfig, samples: () => AAC_FRAME },
+  Opus: { parse: parseOpusHead, samples: opusSamples },
+};
+
+/** Nobody here knows this codec. */
+export class UnsupportedCodec extends Error {}
 
 /** The stream changed in a way that wants a fresh start. */
 export class Discontinuity extends Error {}
@@ -31,16 +41,21 @@ export class Remuxer {
     this.expected = expected;
   }
 
-  videoConfig(config) {
+  videoConfig(config, fourCc) {
     if (this.videoTrack) return requireSame(this.videoTrack.track.config, config);
-    const { codec, width, height } = parseAvcConfig(config);
-    this.videoTrack = new VideoTrack({ kind: "video", timescale: VIDEO_TIMESCALE, codec, config, width, height });
+    const parse = VIDEO[fourCc];
+    if (!parse) throw new UnsupportedCodec(`This page cannot play pictures of ${fourCc}.`);
+    const known = { kind: "video", timescale: VIDEO_TIMESCALE, fourCc, config };
+    this.videoTrack = new VideoTrack({ ...known, ...parse(config) });
   }
 
-  audioConfig(config) {
+  audioConfig(config, fourCc) {
     if (this.audioTrack) return requireSame(this.audioTrack.track.config, config);
-    const { codec, rate, channels } = parseAacConfig(config);
-    this.audioTrack = new AudioTrack({ kind: "audio", timescale: rate, codec, config, rate, channels });
+    const coding = AUDIO[fourCc];
+    if (!coding) throw new UnsupportedCodec(`This page cannot play sound of ${fourCc}.`);
+    const parsed = coding.parse(config);
+    const { samples } = coding;
+    this.audioTrack = new AudioTrack({ kind: "audio", timescale: parsed.rate, fourCc, config, samples, ...parsed });
   }
 
   video(sample) {
@@ -119,12 +134,13 @@ class AudioTrack extends Track {
   #next = null;
 
   add(time, { data }) {
-    const { rate } = this.track;
+    const { rate, samples } = this.track;
+    const duration = samples(data);
     const stamped = Math.round((time * rate) / 1000);
     const off = this.#next === null ? Infinity : Math.abs(stamped - this.#next);
     const start = off > (AUDIO_TOLERANCE_MS * rate) / 1000 ? stamped : this.#next;
-    this.#frames.push({ start, duration: AAC_FRAME, data });
-    this.#next = start + AAC_FRAME;
+    this.#frames.push({ start, duration, data });
+    this.#next = start + duration;
   }
 
   /** One fragment for each run without a gap. */
@@ -135,7 +151,7 @@ class AudioTrack extends Track {
     for (const frame of frames) {
       const run = runs.at(-1);
       const last = run?.at(-1);
-      if (last && last.start + AAC_FRAME === frame.start) run.push(frame);
+      if (last && last.start + last.duration === frame.start) run.push(frame);
       else runs.push([frame]);
     }
     return runs.flatMap((run) => this.segments(run[0].start, run));

@@ -26,17 +26,19 @@ export class Room extends EventTarget {
   #user;
   #room;
   #media;
+  #codec;
   #rpc = null;
   #session = null;
   #pinger = null;
 
-  /** `media` is the MediaStream to publish, or null to watch only. */
-  constructor({ url, user, room, media }) {
+  /** `media` is the MediaStream to publish, or null to watch only; `codec` the MIME type of its video, or whatever fits. */
+  constructor({ url, user, room, media, codec }) {
     super();
     this.#url = url;
     this.#user = user;
     this.#room = room;
     this.#media = media;
+    this.#codec = codec;
   }
 
   /** Rejects when the edge refuses or cannot be reached. */
@@ -188,7 +190,8 @@ export class Room extends EventTarget {
     const prepare = (pc) => {
       for (const kind of ["audio", "video"]) {
         const [track] = this.#media.getTracks().filter((candidate) => candidate.kind === kind);
-        pc.addTransceiver(track ?? kind, { direction: "sendonly", streams: [this.#media] });
+        const transceiver = pc.addTransceiver(track ?? kind, { direction: "sendonly", streams: [this.#media] });
+        if (kind === "video" && this.#codec) transceiver.setCodecPreferences(only(this.#codec));
       }
     };
     this.#start(this.#user, this.#media, prepare, {
@@ -255,6 +258,14 @@ export class Room extends EventTarget {
     this.state = state;
     this.dispatchEvent(new Event("state"));
   }
+}
+
+/** A video codec that this browser sends, with what repairs its losses. */
+function only(mimeType) {
+  const { codecs } = RTCRtpSender.getCapabilities("video");
+  const wanted = codecs.filter((codec) => codec.mimeType.toLowerCase() === mimeType.toLowerCase());
+  if (wanted.length === 0) throw new Error(`this browser sends no ${mimeType}`);
+  return [...wanted, ...codecs.filter((codec) => codec.mimeType === "video/rtx")];
 }
 
 function pause(ms) {

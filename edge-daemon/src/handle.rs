@@ -2,11 +2,14 @@
 
 pub(crate) use lianmai_room::Patched;
 
-use crate::edge::TargetError;
-use crate::view::{RoomView, StatsView, TargetView};
+use crate::edge::{FilterError, ForwardError, RecordError, TargetError};
+use crate::snapshots::{Snapshot, SnapshotError};
+use crate::view::{ForwardView, RoomRecordingView, RoomView, StatsView, TargetView};
+use lianmai_mixer_control::filter::Filters;
 use lianmai_mixer_control::scene::Scene;
-use lianmai_mixer_control::{TargetId, TargetOptions, TargetUrl};
+use lianmai_mixer_control::{Forward, ForwardId, Record, TargetId, TargetOptions, TargetUrl, Volume};
 use lianmai_room::{ConnectionId, ResourceError, ResourceId, RoomError};
+use std::net::IpAddr;
 use tokio::sync::{mpsc, oneshot};
 
 /// What a WebSocket connection is told to do.
@@ -41,6 +44,18 @@ pub(crate) enum EdgeError {
     /// A target cannot be added or taken away.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// A recording cannot begin.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// There is no snapshot.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// A forward cannot be added, described or taken away.
+    #[error(transparent)]
+    Forward(#[from] ForwardError),
+    /// A participant's pictures cannot be filtered so.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     /// The edge is shutting down.
     #[error("the edge is shutting down")]
     ShuttingDown,
@@ -54,6 +69,41 @@ pub(crate) struct NewTarget {
     /// How.
     pub(crate) options: TargetOptions,
 }
+
+/// One more place for a host's stream.
+#[derive(Clone, Debug)]
+pub(crate) struct NewForward {
+    /// Where to.
+    pub(crate) address: IpAddr,
+    /// For its audio.
+    pub(crate) audio_port: Option<u16>,
+    /// For its video.
+    pub(crate) video_port: Option<u16>,
+    /// How often it is asked for a key frame.
+    pub(crate) key_frame_seconds: u32,
+}
+
+impl NewForward {
+    /// As a forward of a user.
+    pub(crate) fn named(&self, id: ForwardId, user: &str) -> Forward {
+        Forward {
+            id,
+            user: user.to_owned(),
+            address: self.address,
+            audio_port: self.audio_port,
+            video_port: self.video_port,
+            key_frame_seconds: self.key_frame_seconds,
+        }
+    }
+
+    /// Whether it can be forwarded to.
+    pub(crate) fn check(&self) -> Result<(), ForwardError> {
+        Ok(self.named(ForwardId(0), "").check()?)
+    }
+}
+
+/// A snapshot that is being made.
+type Coming = oneshot::Receiver<Result<Snapshot, SnapshotError>>;
 
 /// One message to the edge.
 #[derive(Debug)]
@@ -73,6 +123,14 @@ pub(crate) enum Request {
         room: String,
         user: String,
         offer: String,
+        reply: Reply<Resource>,
+    },
+    /// An RTMP co-host publishes; `over` is told when its room ends the session.
+    CohostPublish {
+        room: String,
+        user: String,
+        offer: String,
+        over: oneshot::Sender<()>,
         reply: Reply<Resource>,
     },
     WhepSubscribe {
@@ -135,6 +193,60 @@ pub(crate) enum Request {
         id: TargetId,
         reply: Reply<()>,
     },
+    SetVolume {
+        room: String,
+        user: String,
+        volume: Volume,
+        reply: Reply<()>,
+    },
+    Recording {
+        room: String,
+        reply: Reply<RoomRecordingView>,
+    },
+    SetRecording {
+        room: String,
+        record: Record,
+        reply: Reply<RoomRecordingView>,
+    },
+    Snapshot {
+        room: String,
+        user: Option<String>,
+        reply: Reply<Coming>,
+    },
+    Forwards {
+        room: String,
+        user: String,
+        reply: Reply<Vec<ForwardView>>,
+    },
+    AddForward {
+        room: String,
+        user: String,
+        forward: NewForward,
+        reply: Reply<ForwardView>,
+    },
+    RemoveForward {
+        room: String,
+        user: String,
+        id: ForwardId,
+        reply: Reply<()>,
+    },
+    DescribeForward {
+        room: String,
+        user: String,
+        id: ForwardId,
+        reply: Reply<String>,
+    },
+    Filters {
+        room: String,
+        user: String,
+        reply: Reply<Filters>,
+    },
+    SetFilters {
+        room: String,
+        user: String,
+        filters: Filters,
+        reply: Reply<()>,
+    },
 }
 
 type Reply<T> = oneshot::Sender<Result<T, EdgeError>>;
@@ -183,6 +295,24 @@ impl EdgeHandle {
             room,
             user,
             offer,
+            reply,
+        })
+        .await
+    }
+
+    /// An RTMP co-host joins like a WHIP client; `over` is told when its room ends the session.
+    pub(crate) async fn cohost_publish(
+        &self,
+        room: String,
+        user: String,
+        offer: String,
+        over: oneshot::Sender<()>,
+    ) -> Result<Resource, EdgeError> {
+        self.ask(|reply| Request::CohostPublish {
+            room,
+            user,
+            offer,
+            over,
             reply,
         })
         .await
@@ -279,6 +409,118 @@ impl EdgeHandle {
     /// Publish it there no longer.
     pub(crate) async fn remove_target(&self, room: String, id: TargetId) -> Result<(), EdgeError> {
         self.ask(|reply| Request::RemoveTarget { room, id, reply }).await
+    }
+
+    /// Make a participant louder or softer in the mix.
+    pub(crate) async fn set_volume(
+        &self,
+        room: String,
+        user: String,
+        volume: Volume,
+    ) -> Result<(), EdgeError> {
+        self.ask(|reply| Request::SetVolume {
+            room,
+            user,
+            volume,
+            reply,
+        })
+        .await
+    }
+
+    /// What of a room is recorded, and its files.
+    pub(crate) async fn recording(&self, room: String) -> Result<RoomRecordingView, EdgeError> {
+        self.ask(|reply| Request::Recording { room, reply }).await
+    }
+
+    /// What of it is recorded from now on.
+    pub(crate) async fn set_recording(
+        &self,
+        room: String,
+        record: Record,
+    ) -> Result<RoomRecordingView, EdgeError> {
+        self.ask(|reply| Request::SetRecording { room, record, reply })
+            .await
+    }
+
+    /// A snapshot of a user, or of the mix.
+    pub(crate) async fn snapshot(&self, room: String, user: Option<String>) -> Result<Snapshot, EdgeError> {
+        let coming = self.ask(|reply| Request::Snapshot { room, user, reply }).await?;
+        // A mixer that ended meanwhile is started again, or its room is over.
+        Ok(coming.await.unwrap_or(Err(SnapshotError::Starting))?)
+    }
+
+    /// Where a user's stream is sent on to.
+    pub(crate) async fn forwards(&self, room: String, user: String) -> Result<Vec<ForwardView>, EdgeError> {
+        self.ask(|reply| Request::Forwards { room, user, reply }).await
+    }
+
+    /// Send it on to one more place.
+    pub(crate) async fn add_forward(
+        &self,
+        room: String,
+        user: String,
+        forward: NewForward,
+    ) -> Result<ForwardView, EdgeError> {
+        self.ask(|reply| Request::AddForward {
+            room,
+            user,
+            forward,
+            reply,
+        })
+        .await
+    }
+
+    /// Send it there no longer.
+    pub(crate) async fn remove_forward(
+        &self,
+        room: String,
+        user: String,
+        id: ForwardId,
+    ) -> Result<(), EdgeError> {
+        self.ask(|reply| Request::RemoveForward {
+            room,
+            user,
+            id,
+            reply,
+        })
+        .await
+    }
+
+    /// The SDP file of a forward.
+    pub(crate) async fn describe_forward(
+        &self,
+        room: String,
+        user: String,
+        id: ForwardId,
+    ) -> Result<String, EdgeError> {
+        self.ask(|reply| Request::DescribeForward {
+            room,
+            user,
+            id,
+            reply,
+        })
+        .await
+    }
+
+    /// What is done to a participant's pictures before they are mixed.
+    pub(crate) async fn filters(&self, room: String, user: String) -> Result<Filters, EdgeError> {
+        self.ask(|reply| Request::Filters { room, user, reply }).await
+    }
+
+    /// What is to be done to them.
+    pub(crate) async fn set_filters(
+        &self,
+        room: String,
+        user: String,
+        filters: Filters,
+    ) -> Result<(), EdgeError> {
+        self.ask(|reply| Request::SetFilters {
+            room,
+            user,
+            filters,
+            reply,
+        })
+        .await
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, EdgeError> {

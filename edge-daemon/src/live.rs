@@ -1,8 +1,8 @@
 //! The origin's streams as the HTTP side plays them.
 
-use crate::http::{FlvStream, LiveStreams};
+use crate::http::{FlvStream, HlsAnswer, LiveStreams};
 use futures_util::stream::unfold;
-use lianmai_origin::Origin;
+use lianmai_origin::{HlsError, HlsFile, Origin};
 use std::sync::Arc;
 
 /// Rooms' mixes at the embedded origin.
@@ -27,10 +27,19 @@ impl LiveStreams for Live {
             Some((player.recv().await?, player))
         })))
     }
+
+    fn hls(&self, name: String, file: HlsFile) -> HlsAnswer {
+        let origin = Arc::clone(&self.origin);
+        Box::pin(async move { origin.hls(&name, file).await })
+    }
 }
 
 impl LiveStreams for NoOrigin {
     fn subscribe(&self, _: &str) -> Option<FlvStream> {
         None
+    }
+
+    fn hls(&self, _: String, _: HlsFile) -> HlsAnswer {
+        Box::pin(async { Err(HlsError::NotFound) })
     }
 }

@@ -1,6 +1,8 @@
 //! The edge daemon: `lianmai-edge --help`.
 #![forbid(unsafe_code)]
 
+mod child;
+mod cohosts;
 mod command;
 mod config;
 mod doctor;
@@ -13,6 +15,7 @@ mod live;
 mod mixers;
 mod plane;
 mod signals;
+mod snapshots;
 mod start;
 mod view;
 mod webhooks;
@@ -32,6 +35,9 @@ fn main() -> ExitCode {
     };
     if let Err(error) = log(&config.log) {
         return failed(&error);
+    }
+    if let Some(doubt) = config.doubt() {
+        tracing::warn!("{doubt}");
     }
     if config.check {
         println!("the configuration is good");

@@ -1,23 +1,28 @@
 //! Starting the edge in order, saying what runs where, and ending it in order.
 
-use crate::config::{Config, Origin as OriginChoice, Tls};
+use crate::cohosts::{self, CohostMetrics, CohostSpec, DOOR};
+use crate::config::{CohostChoice, Config, Origin as OriginChoice, SnapshotConfig, Tls};
 use crate::edge::{self, Edge, Events, MediaSetup, MixSetup};
 use crate::handover::{self, Inherited, SaveMetrics, Saver, Snapshot, Store};
 use crate::http::{self, LiveStreams, SelfSigned, Services};
 use crate::live::{Live, NoOrigin};
-use crate::mixers::{MixerSpec, TargetMetrics};
+use crate::mixers::{ForwardMetrics, MixerSpec, RecordingMetrics, TargetMetrics, VisionMetrics, VisionSpec};
 use crate::plane::{self, Plane};
 use crate::signals;
-use crate::webhooks::{self, Webhooks};
+use crate::snapshots::{self, Disk, Snapshots};
+use crate::webhooks::{self, Limits, Webhooks};
 use anyhow::{Context, Result};
-use lianmai_origin::{Origin, OriginConfig};
+use lianmai_mixer_control::Record;
+use lianmai_origin::{Cohost, CohostConfig, Origin, OriginConfig};
 use lianmai_plane::{PlaneHandle, Resumption};
 use lianmai_rtmp::RtmpUrl;
 use lianmai_webrtc::{Certificate, Transport, TransportHandle};
 use prometheus_client::registry::Registry;
 use std::fmt::Write as _;
 use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::sync::mpsc;
 
 /// The name that the media socket is kept under.
 const MEDIA: &str = "media";
@@ -59,7 +64,8 @@ async fn serve(config: Config, store: Store, mut inherited: Inherited) -> Result
         }
     }
     inherited.forget_rest(&store);
-    let (origin, live) = origin(&config, &mut registry).await?;
+    let (visitors, door) = mpsc::channel(DOOR);
+    let (origin, live) = origin(&config, visitors, &mut registry).await?;
     let self_signed = self_signed(&config, earlier.as_ref())?;
     let server = http::bind(&http::Config {
         address: config.http,
@@ -78,6 +84,13 @@ async fn serve(config: Config, store: Store, mut inherited: Inherited) -> Result
     };
     let rooms = edge::Metrics::new(&mut registry);
     let mixes = mixes(&config, &rooms, &mut registry)?;
+    let cohosts = config.cohosts.as_ref().map(|choice| CohostSpec {
+        program: choice.program.clone(),
+        log: config.log.clone(),
+        media: cohosts::from_here(plane.local_addr()),
+        metrics: CohostMetrics::new(&mut registry),
+        webhooks: mixes.spec.webhooks.clone(),
+    });
     let (mut edge, handle) = Edge::new(media, mixes, rooms, seed()?);
     if let Some(earlier) = earlier {
         tracing::info!(
@@ -99,6 +112,7 @@ async fn serve(config: Config, store: Store, mut inherited: Inherited) -> Result
             &chosen,
         )
     );
+    let cohosts = cohosts.map(|spec| cohosts::serve(spec, handle.clone(), door, shutdown.clone()));
     let metrics = http::Metrics::new(&mut registry);
     let services = Services {
         edge: handle,
@@ -110,6 +124,9 @@ async fn serve(config: Config, store: Store, mut inherited: Inherited) -> Result
     store.ready();
     server.run(services, shutdown.clone().cancelled_owned()).await?;
     shutdown.cancel();
+    if let Some(cohosts) = cohosts {
+        cohosts.await.context("the co-hosts ended unexpectedly")?;
+    }
     edge.await.context("the edge ended unexpectedly")?;
     // Mixers have said their last word to the origin by now.
     if let Some(origin) = origin {
@@ -176,6 +193,7 @@ fn media(
 
 async fn origin(
     config: &Config,
+    visitors: mpsc::Sender<Cohost>,
     registry: &mut Registry,
 ) -> Result<(Option<Arc<Origin>>, Arc<dyn LiveStreams>)> {
     let OriginChoice::Listen(address) = config.origin else {
@@ -185,6 +203,10 @@ async fn origin(
     metrics.register(registry);
     let settings = OriginConfig {
         listen: address,
+        cohosts: config
+            .cohosts
+            .as_ref()
+            .map(|choice| cohost_config(choice, visitors)),
         ..OriginConfig::default()
     };
     let bound = Origin::bind(settings, metrics).await;
@@ -192,6 +214,15 @@ async fn origin(
         format!("origin: cannot listen on {address}; choose another address with --origin, or --origin off")
     })?);
     Ok((Some(Arc::clone(&origin)), Arc::new(Live::new(origin))))
+}
+
+fn cohost_config(choice: &CohostChoice, door: mpsc::Sender<Cohost>) -> CohostConfig {
+    CohostConfig {
+        app: "cohost".to_owned(),
+        from: choice.from.clone(),
+        max: choice.max,
+        door,
+    }
 }
 
 fn candidates(config: &Config, media: SocketAddr) -> Vec<SocketAddr> {
@@ -204,7 +235,7 @@ fn candidates(config: &Config, media: SocketAddr) -> Vec<SocketAddr> {
 
 fn mixes(config: &Config, metrics: &edge::Metrics, registry: &mut Registry) -> Result<MixSetup> {
     let webhooks = match &config.webhooks {
-        Some(webhooks) => Webhooks::start(webhooks, webhooks::Metrics::new(registry))
+        Some(webhooks) => Webhooks::start(webhooks, Limits::EVENTS, webhooks::Metrics::new(registry))
             .context("no thread for the webhooks")?,
         None => Webhooks::default(),
     };
@@ -215,19 +246,50 @@ fn mixes(config: &Config, metrics: &edge::Metrics, registry: &mut Registry) -> R
             log: config.log.clone(),
             restarts: metrics.mixer_restarts.clone(),
             targets: TargetMetrics::new(registry),
+            recordings: RecordingMetrics::new(registry),
             webhooks,
+            forwards: ForwardMetrics::new(registry),
+            snapshots: snapshots(&config.snapshots, registry)?,
+            vision: VisionSpec {
+                command: config.vision.clone(),
+                metrics: VisionMetrics::new(registry),
+            },
         },
         targets: config.rtmp_targets.clone(),
         rtmps_ca: config.rtmps_ca.clone(),
         sei: config.sei,
         idle: config.idle_slate,
         record: config.record.clone(),
+        record_what: config.record_what,
         canvas: config.canvas.0,
         scene: config.scene.clone(),
         images: config.images.clone(),
         font: config.font.clone(),
         video_bitrate: config.mix_video_bitrate,
         audio_bitrate: config.mix_audio_bitrate,
+        loudness: config.mix_loudness,
+        filters: config.filters.clone(),
+        gop_seconds: config.mix_gop_seconds,
+        coding: config.coding,
+    })
+}
+
+fn snapshots(config: &SnapshotConfig, registry: &mut Registry) -> Result<Snapshots> {
+    let metrics = snapshots::Metrics::new(registry);
+    let start = |dir: PathBuf| Disk::start(dir, metrics.clone()).context("no thread for snapshots");
+    let webhooks = match &config.webhooks {
+        Some(webhooks) => {
+            let counted = webhooks::Metrics::of_snapshots(registry);
+            Webhooks::start(webhooks, Limits::PICTURES, counted)
+                .context("no thread for the webhooks of snapshots")?
+        }
+        None => Webhooks::default(),
+    };
+    Ok(Snapshots {
+        settings: config.settings,
+        disk: config.dir.clone().map(start).transpose()?,
+        webhooks,
+        metrics,
     })
 }
 
@@ -271,9 +333,16 @@ fn screen(config: &Config, url: &str, plane: &PlaneHandle, chosen: &Plane) -> St
     line("mix", mix_line(config));
     if let OriginChoice::Listen(address) = config.origin {
         line("origin", format!("rtmp://{address}/live/ROOM"));
+        if let Some(cohosts) = &config.cohosts {
+            let place = format!("rtmp://{address}/cohost/ROOM/USER");
+            line("co-hosts", format!("{place}, at most {}", cohosts.max));
+        }
     }
     if let Some(dir) = &config.record {
-        line("record", dir.display().to_string());
+        line("record", record_line(config.record_what, dir));
+    }
+    if let Some(every) = config.snapshots.settings.interval_ms {
+        line("snapshots", snapshots_line(&config.snapshots, every));
     }
     if config.tls == Tls::SelfSigned {
         text.push_str(
@@ -284,9 +353,31 @@ fn screen(config: &Config, url: &str, plane: &PlaneHandle, chosen: &Plane) -> St
     text
 }
 
+fn record_line(what: Record, directory: &Path) -> String {
+    let what = match (what.mix, what.hosts) {
+        (true, true) => "mixes and hosts",
+        (true, false) => "mixes",
+        (false, true) => "hosts",
+        (false, false) => "what is asked for",
+    };
+    format!("{what} into {}", directory.display())
+}
+
+fn snapshots_line(config: &SnapshotConfig, every_ms: u32) -> String {
+    let mut text = format!("every {} s", every_ms / 1000);
+    if let Some(dir) = &config.dir {
+        let _ = write!(text, ", to {}", dir.display());
+    }
+    if let Some(webhooks) = &config.webhooks {
+        let _ = write!(text, ", to {} webhook(s)", webhooks.urls.len());
+    }
+    text
+}
+
 fn mix_line(config: &Config) -> String {
     let targets = match config.rtmp_targets.as_slice() {
         [] if config.record.is_some() => "recorded only".to_owned(),
+        [] if config.snapshots.settings.interval_ms.is_some() => "for snapshots only".to_owned(),
         [] => "off: neither --rtmp-target nor --origin nor --record".to_owned(),
         targets => format!(
             "to {}",
@@ -298,8 +389,9 @@ fn mix_line(config: &Config) -> String {
         ),
     };
     format!(
-        "{} at {} kbit/s, {targets}",
+        "{} of {} at {} kbit/s, {targets}",
         config.canvas,
+        config.coding,
         config.mix_video_bitrate / 1000
     )
 }

@@ -21,7 +21,7 @@ pub(crate) struct RoomView {
 pub(crate) struct ParticipantView {
     /// Its name in the room.
     pub(crate) name: String,
-    /// `kurento` or `whip`.
+    /// `kurento`, `whip` or `rtmp`.
     pub(crate) via: String,
     /// Loudest of the room at the moment.
     pub(crate) speaking: bool,
@@ -110,9 +110,13 @@ pub(crate) struct MixerView {
     pub(crate) restarts: u64,
     /// Where the mix goes.
     pub(crate) targets: Vec<TargetView>,
+    /// What it records, and recorded.
+    pub(crate) recordings: Vec<RecordingView>,
     /// The last report of the mixer, as it sent it.
     #[schema(value_type = Option<Object>)]
     pub(crate) stats: Option<lianmai_mixer_control::MixStats>,
+    /// Process id of its vision program.
+    pub(crate) vision_pid: Option<u32>,
 }
 
 /// One place that a mix is published to.
@@ -132,6 +136,53 @@ pub(crate) struct TargetView {
     /// What the mixer last counted.
     #[schema(value_type = Option<Object>)]
     pub(crate) stats: Option<lianmai_mixer_control::TargetStats>,
+}
+
+/// What of a room is recorded.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct RoomRecordingView {
+    /// The mix.
+    pub(crate) mix: bool,
+    /// Each host, as it comes.
+    pub(crate) hosts: bool,
+    /// Files of the room's mixer: those that grow, and the last ones that do no longer.
+    pub(crate) files: Vec<RecordingView>,
+}
+
+/// One recorded file.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct RecordingView {
+    /// Its name in the directory of recordings.
+    pub(crate) file: String,
+    /// Whose it is; absent for the mix.
+    pub(crate) host: Option<String>,
+    /// `recording`, `behind` (the disk is too slow: there is a hole), `failed` or `ended`.
+    pub(crate) state: String,
+    /// What is wrong.
+    pub(crate) reason: Option<String>,
+    /// Its length.
+    pub(crate) bytes: u64,
+    /// Pictures and frames of sound that are missing because the disk was slow.
+    pub(crate) dropped_frames: u64,
+}
+
+/// One place that a host's RTP is sent on to.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct ForwardView {
+    /// Names it within its room.
+    pub(crate) id: u32,
+    /// The address.
+    pub(crate) host: String,
+    /// Where audio goes; RTCP goes to the next port.
+    pub(crate) audio_port: Option<u16>,
+    /// Where video goes.
+    pub(crate) video_port: Option<u16>,
+    /// How often the host is asked for a key frame.
+    pub(crate) key_frame_seconds: u32,
+    /// What the mixer last counted: packets, bytes, reports, errors. Absent while there is no mixer, or when it could not open a
+    /// socket.
+    #[schema(value_type = Option<Object>)]
+    pub(crate) stats: Option<lianmai_mixer_control::ForwardStats>,
 }
 
 /// Totals of the edge.

@@ -3,6 +3,7 @@
 //! ```text
 //!  sockets ─► this thread: ingest, Opus ─┬─ coded pictures ─► decoding thread ─ pictures ─┐
 //!                                        └─ sound, control ───────────────────────────────┴─► mixing thread ─► targets
+//!             this thread: which pictures become snapshots ─► snapshot thread
 //! ```
 //!
 //! All queues are bounded. Who finds one full drops and counts; nobody waits.
@@ -10,12 +11,17 @@
 use crate::art::{Loader, Sources};
 use crate::clock;
 use crate::daemon::Daemon;
+use crate::forward::Forwards;
 use crate::ingest::Ingest;
 use crate::link::{Link, LinkError, Received};
 use crate::mixing::{Command, Fed, Feed, Feeds, Mixing, MixingError};
-use crate::video::{Decoded, VideoTask, Worker};
+use crate::offstage::Offstage;
+use crate::record::Recorder;
+use crate::snapshot::{Seen, Snapshots};
+use crate::video::{Decoded, FilterBoard, VideoTask, Worker};
+use crate::vision::{self, Eye};
 use crossbeam_channel::{Sender, bounded};
-use lianmai_mixer_control::{Codec, FromMixer, Settings, ToMixer, VERSION};
+use lianmai_mixer_control::{Codec, FromMixer, Settings, ToMixer, VERSION, VISION_SOCKET};
 use lianmai_timeline::{EdgeTime, Span};
 use std::path::Path;
 use std::thread::{self, JoinHandle};
@@ -74,7 +80,7 @@ pub fn run(socket_directory: &Path) -> Result<(), EngineError> {
     let Some(settings) = configured(&mut link)? else {
         return Ok(());
     };
-    Engine::start(link, &settings, &daemon)?.run()
+    Engine::start(link, socket_directory, &settings, &daemon)?.run()
 }
 
 /// Waits for the first message; `None` if the mixer is to end before it came.
@@ -100,30 +106,62 @@ struct Engine {
     feeds: Feeds,
     commands: Sender<Command>,
     scenes: Loader,
+    snapshots: Snapshots,
+    forwards: Forwards,
+    daemon: Daemon,
     decoding: JoinHandle<()>,
     mixing: JoinHandle<Result<(), MixingError>>,
     room_delay: Span,
     counters_due: EdgeTime,
+    filters: FilterBoard,
+    eye: Option<Eye>,
 }
 
 impl Engine {
-    fn start(link: Link, settings: &Settings, daemon: &Daemon) -> Result<Self, EngineError> {
+    fn start(
+        link: Link,
+        directory: &Path,
+        settings: &Settings,
+        daemon: &Daemon,
+    ) -> Result<Self, EngineError> {
         let (feed, fed) = bounded(FEED);
         let (commands, commanded) = bounded(COMMANDS);
         let (coded, tasks) = bounded::<VideoTask>(CODED);
+        let (recorder, recorded, recorded_mix) = Recorder::start(settings, daemon)?;
         let feeds = Feeds {
             mix: Feed::new(feed),
             coded,
+            recorded,
+            offstage: Offstage::default(),
         };
-        let mixing = Mixing::new(settings, daemon.clone(), commanded, fed)?;
+        let offstage = feeds.offstage.clone();
+        let eye = eye(settings, directory, commands.clone());
+        let counters = eye.as_ref().map(|eye| eye.counters().clone());
+        let recording = (recorder, recorded_mix);
+        let (snapshots, show) = Snapshots::spawn(directory, daemon.clone())?;
+        let mixing = Mixing::new(
+            settings,
+            daemon.clone(),
+            recording,
+            offstage,
+            commanded,
+            fed,
+            show.clone(),
+        )?
+        .with_vision(counters);
         let (decoded, asking) = (feeds.mix.clone(), daemon.clone());
         let say = move |said| match said {
             Decoded::Picture(picture) => {
+                let seen = Seen::decoded(&picture);
+                seen.and_then(|seen| show.try_send(seen).err());
                 decoded.send(Fed::Picture(picture));
             }
             Decoded::KeyFrameNeeded(host) => asking.say(FromMixer::KeyFrameNeeded { host }),
         };
-        let decoding = spawn("decoding", move || Worker::default().run(&tasks, say))?;
+        let filters = FilterBoard::default();
+        let (chains, watching) = (filters.clone(), eye.clone());
+        // Made there: libvpx's decoders stay on the thread that makes them.
+        let decoding = spawn("decoding", move || Worker::new(chains, watching).run(&tasks, say))?;
         let scenes = scenes(settings, commands.clone())?;
         let mixing = spawn("mixing", move || mixing.run())?;
         let (ingest, room_delay) = (Ingest::default(), Span::ZERO);
@@ -133,10 +171,15 @@ impl Engine {
             feeds,
             commands,
             scenes,
+            snapshots,
+            forwards: Forwards::default(),
+            daemon: daemon.clone(),
             decoding,
             mixing,
             room_delay,
             counters_due: clock::now(),
+            filters,
+            eye,
         })
     }
 
@@ -169,6 +212,20 @@ impl Engine {
                 return Ok(());
             }
             self.tell_the_mix();
+            self.look_after_others();
+        }
+    }
+
+    /// Snapshots and forwards.
+    fn look_after_others(&mut self) {
+        let now = clock::now();
+        let commands = &self.commands;
+        self.snapshots.handle_timeout(now, || {
+            // If there is no room for it, the snapshot is asked for again or given up.
+            commands.try_send(Command::CopyPicture).ok();
+        });
+        for host in self.forwards.handle_timeout(now) {
+            self.daemon.say(FromMixer::KeyFrameNeeded { host });
         }
     }
 
@@ -197,16 +254,30 @@ impl Engine {
                 video,
             } => {
                 tracing::info!(host = host.0, name, ?audio, ?video, "a host joins");
+                let is_h264 = video.as_ref().is_some_and(|video| video.codec == Codec::H264);
+                self.feeds.recorded.joined(host, &name, audio.is_some(), is_h264);
+                if let Some(eye) = &self.eye {
+                    eye.add(host, &name);
+                }
                 // Before `Add`, so that it is called by its name when it is first shown.
+                self.forwards
+                    .add_host(clock::now(), host, &name, audio.as_ref(), video.as_ref());
                 self.tell(Command::Name(host, name));
-                let shown = video.as_ref().is_some_and(|video| video.codec == Codec::H264);
+                let shown = video.is_some();
+                self.snapshots.add(clock::now(), host, shown);
                 self.ingest.add_host(host, audio, video, &mut self.feeds);
                 Command::Add(host, shown)
             }
             ToMixer::RemoveHost { host } => {
                 tracing::info!(host = host.0, "a host leaves");
                 self.ingest.remove_host(host);
+                self.forwards.remove_host(host);
+                self.snapshots.remove(host);
                 self.feeds.remove(host);
+                self.filters.remove(host);
+                if let Some(eye) = &self.eye {
+                    eye.remove(host);
+                }
                 Command::Remove(host)
             }
             ToMixer::Mute { host, audio } => Command::Mute(host, audio),
@@ -214,10 +285,19 @@ impl Engine {
             ToMixer::Scene(scene) => return self.scenes.load(scene),
             ToMixer::AddTarget { id, url, options } => Command::AddTarget(id, url, options),
             ToMixer::RemoveTarget { id } => Command::RemoveTarget(id),
+            ToMixer::Volume { host, volume } => Command::Volume(host, volume),
+            ToMixer::Record(record) => return self.feeds.recorded.record(record),
+            ToMixer::Snapshots(settings) => return self.snapshots.configure(clock::now(), settings),
+            ToMixer::TakeSnapshot { request, host } => {
+                return self.snapshots.take(clock::now(), host, request);
+            }
+            ToMixer::AddForward(forward) => return self.forwards.add(clock::now(), forward),
+            ToMixer::RemoveForward { id } => return self.forwards.remove(id),
             ToMixer::Configure(_) => {
                 return tracing::warn!("the mix is configured already: `configure` is ignored");
             }
             ToMixer::Shutdown => return,
+            ToMixer::Filter { host, filters } => return self.filters.set(host, filters),
         };
         self.tell(command);
     }
@@ -234,7 +314,10 @@ impl Engine {
         for _ in 0..BATCH {
             match self.link.media()? {
                 Received::Nothing => break,
-                Received::Some(datagram) => self.ingest.handle_input(clock::now(), datagram, &mut self.feeds),
+                Received::Some(datagram) => {
+                    self.forwards.handle_input(datagram);
+                    self.ingest.handle_input(clock::now(), datagram, &mut self.feeds);
+                }
                 Received::End => {
                     tracing::info!("the daemon closed the media socket");
                     return Ok(false);
@@ -257,8 +340,23 @@ impl Engine {
                 self.ingest.rejected(),
                 self.ingest.counters().collect(),
             ));
+            self.feeds.mix.send(Fed::Forwards(self.forwards.stats()));
         }
     }
+}
+
+/// What a vision program looks through, if there is to be one. A mix without it goes on all the same.
+fn eye(settings: &Settings, directory: &Path, commands: Sender<Command>) -> Option<Eye> {
+    if !settings.vision {
+        return None;
+    }
+    let show = move |host, marks| {
+        // What is lost here is said anew with the next picture.
+        commands.try_send(Command::Marks(host, marks)).ok();
+    };
+    vision::open(&directory.join(VISION_SOCKET), show)
+        .inspect_err(|error| tracing::error!(%error, "no vision program can be heard"))
+        .ok()
 }
 
 /// What reads scenes and hands them to the mix.
@@ -266,6 +364,7 @@ fn scenes(settings: &Settings, commands: Sender<Command>) -> std::io::Result<Loa
     let sources = Sources {
         images: settings.images.clone(),
         font: settings.font.clone(),
+        writes: settings.vision,
     };
     Loader::spawn(sources, move |prepared| {
         // As for every command: if 256 wait, the mix hangs.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 /// Mixes one room: decodes all hosts, puts them on one timebase, composites one picture and one sound, and publishes
-/// H.264 and AAC by RTMP. Started by the daemon, one process a room; it needs no privileges.
+/// them by RTMP. Started by the daemon, one process a room; it needs no privileges.
 #[derive(Debug, Parser)]
 #[command(name = "lianmai-mixer", version, about, long_about)]
 struct Options {
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         .with_target(false)
         .init();
     if cfg!(not(feature = "aac")) {
-        tracing::warn!("built without the feature `aac`: the mix has no sound");
+        tracing::warn!("built without the feature `aac`: a mix that is to have it has no sound");
     }
     match lianmai_mixer::engine::run(&options.socket_dir) {
         Ok(()) => {

@@ -5,13 +5,19 @@ use crate::audio::Pcm;
 use crate::clock;
 use crate::daemon::Daemon;
 use crate::ingest::{HostCounters, Sink};
-use crate::output::{Recorder, Targets};
+use crate::offstage::Offstage;
+use crate::output::Targets;
+use crate::record::{HostTap, MixTap, Recorder};
 use crate::room::{Mix, MixError};
+use crate::snapshot::Seen;
 use crate::stats::Stats;
 use crate::video::{DecodedPicture, Task, VideoTask};
+use crate::vision::{Mark, VisionCounters};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use lianmai_mixer_control::media::HostId;
-use lianmai_mixer_control::{FromMixer, MixStats, Settings, TargetId, TargetOptions, TargetUrl};
+use lianmai_mixer_control::{
+    ForwardStats, FromMixer, MixStats, Settings, TargetId, TargetOptions, TargetUrl, Volume,
+};
 use lianmai_rtmp::Tag;
 use lianmai_timeline::{EdgeTime, Kind, Span};
 use std::sync::Arc;
@@ -40,6 +46,12 @@ pub(crate) enum Command {
     AddTarget(TargetId, TargetUrl, TargetOptions),
     /// Publish there no longer.
     RemoveTarget(TargetId),
+    /// A host is to be so loud.
+    Volume(HostId, Volume),
+    /// The next picture is wanted for a snapshot.
+    CopyPicture,
+    /// This is to be drawn over a host's picture.
+    Marks(HostId, Vec<Mark>),
 }
 
 /// What the mix is fed with.
@@ -55,6 +67,8 @@ pub(crate) enum Fed {
     RoomDelay(Span),
     /// What the ingest counted: messages rejected, and of each host.
     Counters(u64, Vec<(HostId, HostCounters)>),
+    /// What was counted of each forward.
+    Forwards(Vec<ForwardStats>),
 }
 
 /// The end of the queue to the mixing thread. The mix ends when the last one is dropped.
@@ -92,11 +106,16 @@ pub(crate) struct Feeds {
     pub mix: Feed,
     /// To the decoding thread.
     pub coded: Sender<VideoTask>,
+    /// To the recordings.
+    pub recorded: HostTap,
+    /// Whose pictures nobody sees.
+    pub offstage: Offstage,
 }
 
 impl Feeds {
     /// A host left: its decoder is not needed any more.
-    pub(crate) fn remove(&self, host: HostId) {
+    pub(crate) fn remove(&mut self, host: HostId) {
+        self.recorded.gone(host);
         // A decoder that stays because the queue is full costs memory, and goes with the process.
         self.coded.try_send(VideoTask::Remove(host)).ok();
     }
@@ -107,12 +126,21 @@ impl Sink for Feeds {
         self.mix.send(Fed::Sound(host, pcm, captured));
     }
 
+    fn packet(&mut self, host: HostId, packet: &[u8], captured: EdgeTime) {
+        self.recorded.sound(host, packet, captured);
+    }
+
     fn picture(&mut self, host: HostId, task: Task) -> bool {
-        self.coded.try_send(VideoTask::Decode(host, task)).is_ok()
+        self.recorded.picture(host, &task);
+        // As if there were no room for it: when the host is shown again, it begins with a key frame. Key frames are decoded
+        // all the same, for snapshots.
+        let is_wanted = task.key || !self.offstage.has(host);
+        is_wanted && self.coded.try_send(VideoTask::Decode(host, task)).is_ok()
     }
 
     fn restarted(&mut self, host: HostId, kind: Kind) {
         if kind == Kind::Video {
+            self.recorded.restarted(host);
             // Without this the decoder goes on to its next key frame all the same.
             self.coded.try_send(VideoTask::Restart(host)).ok();
         }
@@ -132,15 +160,20 @@ pub enum MixingError {
 pub(crate) struct Mixing {
     mix: Mix,
     outlets: Outlets,
+    recorder: Recorder,
     stats: Stats,
     daemon: Daemon,
+    offstage: Offstage,
     commands: Receiver<Command>,
     fed: Receiver<Fed>,
+    show: Sender<Seen>,
+    vision: Option<Arc<VisionCounters>>,
 }
 
 struct Outlets {
     targets: Targets,
-    recorder: Option<Recorder>,
+    recorded: MixTap,
+    start: EdgeTime,
 }
 
 impl Mixing {
@@ -148,38 +181,54 @@ impl Mixing {
     pub(crate) fn new(
         settings: &Settings,
         daemon: Daemon,
+        (recorder, recorded): (Recorder, MixTap),
+        offstage: Offstage,
         commands: Receiver<Command>,
         fed: Receiver<Fed>,
+        show: Sender<Seen>,
     ) -> Result<Self, MixingError> {
         let start = clock::now();
         let (mut mix, headers) = Mix::new(settings, start)?;
         mix.set_wall_clock(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
         let mut outlets = Outlets {
-            targets: Targets::new(daemon.clone(), settings.rtmps_ca.clone()),
-            recorder: recorder(settings),
+            targets: Targets::new(daemon.clone(), settings.rtmps_ca.clone(), settings.coding),
+            recorded,
+            start,
         };
         headers.into_iter().for_each(|tag| outlets.push(&tag));
         Ok(Self {
             mix,
             outlets,
+            recorder,
             stats: Stats::new(start),
             daemon,
+            offstage,
             commands,
             fed,
+            show,
+            vision: None,
         })
+    }
+
+    /// Reports of what is counted there too.
+    pub(crate) fn with_vision(self, vision: Option<Arc<VisionCounters>>) -> Self {
+        Self { vision, ..self }
     }
 
     /// Mixes until the feed is closed, then says goodbye to the targets.
     pub(crate) fn run(mut self) -> Result<(), MixingError> {
         while self.take_until(self.mix.next_time()) {
             self.tick()?;
+            self.tell_shown();
             self.report();
         }
         self.mix.finish(&mut |tag| self.outlets.push(&tag));
-        self.outlets.targets.stop(GOODBYE);
-        if let Some(recorder) = self.outlets.recorder {
-            recorder.stop();
-        }
+        let Outlets {
+            targets, recorded, ..
+        } = self.outlets;
+        drop(recorded);
+        targets.stop(GOODBYE);
+        self.recorder.stop(GOODBYE);
         Ok(())
     }
 
@@ -210,6 +259,7 @@ impl Mixing {
             }
             Command::Remove(host) => {
                 self.mix.remove(host);
+                self.offstage.set(host, false);
                 self.stats.remove(host);
             }
             Command::Mute(host, muted) => self.mix.mute(host, muted),
@@ -224,6 +274,9 @@ impl Mixing {
                 self.mix.want_key_frame();
             }
             Command::RemoveTarget(id) => self.outlets.targets.remove(id),
+            Command::Volume(host, volume) => self.mix.set_volume(host, volume),
+            Command::CopyPicture => self.mix.copy_next(),
+            Command::Marks(host, marks) => self.mix.mark(host, marks),
         }
     }
 
@@ -234,11 +287,13 @@ impl Mixing {
             Fed::Restarted(host, Kind::Video) => self.mix.pictures_restarted(host),
             Fed::RoomDelay(delay) => self.mix.set_room_delay(delay),
             Fed::Counters(rejected, hosts) => self.stats.ingest(rejected, hosts),
+            Fed::Forwards(forwards) => self.stats.forwards(forwards),
             Fed::Picture(DecodedPicture {
                 host,
                 captured,
                 frame,
                 counters,
+                ..
             }) => {
                 self.stats
                     .decoder(host, counters.decoded, counters.errors, counters.size);
@@ -251,7 +306,7 @@ impl Mixing {
 
     fn tick(&mut self) -> Result<(), MixingError> {
         let begun = clock::now();
-        if self.outlets.targets.take_key_frame_wanted() {
+        if self.outlets.targets.take_key_frame_wanted() | self.outlets.recorded.take_key_frame_wanted() {
             self.mix.want_key_frame();
         }
         let mut emit = |tag: Tag| self.outlets.push(&tag);
@@ -260,7 +315,23 @@ impl Mixing {
         if self.mix.picture_tick(begun, &mut emit)? {
             self.stats.tick(clock::now() - begun);
         }
+        if let Some(copy) = self.mix.take_copy() {
+            // Whoever waits for it asks again.
+            self.show.try_send(Seen::mixed(copy)).ok();
+        }
         Ok(())
+    }
+
+    fn tell_shown(&mut self) {
+        for (host, size) in self.mix.take_shown() {
+            self.offstage.set(host, size.is_empty());
+            let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
+            self.daemon.say(FromMixer::Shown {
+                host,
+                width: side(size.width),
+                height: side(size.height),
+            });
+        }
     }
 
     fn report(&mut self) {
@@ -272,12 +343,15 @@ impl Mixing {
                 frames_skipped,
                 room_delay_ms,
                 targets: self.outlets.targets.stats(),
+                recordings: self.recorder.board().stats(),
+                vision: self.vision.as_deref().map(VisionCounters::report),
+                frames_left_out: self.mix.left_out(),
                 ..MixStats::default()
             }
         };
         if let Some(report) = self
             .stats
-            .report(clock::now(), mix, |host| self.mix.audio_error(host))
+            .report(clock::now(), mix, |host| self.mix.voice_stats(host))
         {
             self.daemon.say(FromMixer::Stats(report));
         }
@@ -287,17 +361,6 @@ impl Mixing {
 impl Outlets {
     fn push(&mut self, tag: &Tag) {
         self.targets.push(tag);
-        if let Some(recorder) = &mut self.recorder {
-            recorder.push(tag);
-        }
+        self.recorded.push(tag, self.start);
     }
-}
-
-/// A disk that refuses is said and survived: the stream goes on without a recording.
-fn recorder(settings: &Settings) -> Option<Recorder> {
-    let directory = settings.record.as_ref()?;
-    let failed = |error: &lianmai_rtmp::RecordError| tracing::error!(%error, "this mix is not recorded");
-    Recorder::create(directory, &settings.room)
-        .inspect_err(failed)
-        .ok()
 }

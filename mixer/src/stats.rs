@@ -1,10 +1,11 @@
 //! What the daemon is told once a second.
 
+use crate::audio::VoiceStats;
 use crate::ingest::HostCounters;
 use hdrhistogram::Histogram;
 use lianmai_compositor::Size;
 use lianmai_mixer_control::media::HostId;
-use lianmai_mixer_control::{HostStats, MixStats};
+use lianmai_mixer_control::{ForwardStats, HostStats, MixStats};
 use lianmai_timeline::{EdgeTime, Span};
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ pub(crate) struct Stats {
     due: EdgeTime,
     rejected: u64,
     hosts: BTreeMap<HostId, Host>,
+    forwards: Vec<ForwardStats>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,6 +45,7 @@ impl Stats {
             due: start + EVERY,
             rejected: 0,
             hosts: BTreeMap::new(),
+            forwards: Vec::new(),
         }
     }
 
@@ -72,6 +75,11 @@ impl Stats {
         }
     }
 
+    /// What was counted of each forward.
+    pub(crate) fn forwards(&mut self, forwards: Vec<ForwardStats>) {
+        self.forwards = forwards;
+    }
+
     /// What a host's decoder counted.
     pub(crate) fn decoder(&mut self, host: HostId, decoded: u64, errors: u64, size: Size) {
         if let Some(known) = self.hosts.get_mut(&host) {
@@ -79,13 +87,13 @@ impl Stats {
         }
     }
 
-    /// The report, if it is due; the time of ticks starts anew. `mix` has what the mix itself knows, `audio_error`
-    /// says it of each host.
+    /// The report, if it is due; the time of ticks starts anew. `mix` has what the mix itself knows, `voice` what
+    /// it knows of each host.
     pub(crate) fn report(
         &mut self,
         now: EdgeTime,
         mix: impl FnOnce() -> MixStats,
-        audio_error: impl Fn(HostId) -> Span,
+        voice: impl Fn(HostId) -> VoiceStats,
     ) -> Option<MixStats> {
         if now < self.due {
             return None;
@@ -99,8 +107,9 @@ impl Stats {
             hosts: self
                 .hosts
                 .iter()
-                .map(|(id, host)| host.report(*id, audio_error(*id)))
+                .map(|(id, host)| host.report(*id, voice(*id)))
                 .collect(),
+            forwards: self.forwards.clone(),
             ..mix()
         };
         self.ticks.reset();
@@ -109,7 +118,7 @@ impl Stats {
 }
 
 impl Host {
-    fn report(&self, host: HostId, audio_error: Span) -> HostStats {
+    fn report(&self, host: HostId, voice: VoiceStats) -> HostStats {
         HostStats {
             host,
             frames_decoded: self.decoded,
@@ -118,15 +127,17 @@ impl Host {
             concealed_ms: self.ingest.concealed_frames / 48,
             width: u32::try_from(self.size.width).unwrap_or(0),
             height: u32::try_from(self.size.height).unwrap_or(0),
-            audio_error_ms: audio_error.as_millis_f64(),
+            audio_error_ms: voice.error.as_millis_f64(),
             jitter_ms: self.ingest.jitter.as_millis_f64(),
+            loudness_lufs: voice.loudness,
+            gain_db: voice.gain_db,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Stats;
+    use super::{Stats, VoiceStats};
     use crate::ingest::HostCounters;
     use lianmai_compositor::Size;
     use lianmai_mixer_control::MixStats;
@@ -142,7 +153,9 @@ mod tests {
     #[test]
     fn a_report_comes_once_a_second_with_the_quantiles_of_that_second() {
         let mut stats = Stats::new(at(0));
-        let report = |stats: &mut Stats, millis| stats.report(at(millis), MixStats::default, |_| Span::ZERO);
+        let report = |stats: &mut Stats, millis| {
+            stats.report(at(millis), MixStats::default, |_| VoiceStats::default())
+        };
         for millis in 1..=100 {
             stats.tick(Span::from_millis(millis));
         }
@@ -166,10 +179,13 @@ mod tests {
             ..HostCounters::default()
         };
         stats.ingest(7, [(HOST, counters), (HostId(99), counters)]);
+        let voice = VoiceStats {
+            error: Span::from_millis(-4),
+            loudness: Some(-31.0),
+            gain_db: 13.0,
+        };
         stats.decoder(HOST, 40, 1, Size::new(640, 360));
-        let report = stats
-            .report(at(1000), MixStats::default, |_| Span::from_millis(-4))
-            .expect("due");
+        let report = stats.report(at(1000), MixStats::default, |_| voice).expect("due");
         assert_eq!((report.media_rejected, report.hosts.len()), (7, 1));
         let host = &report.hosts[0];
         assert_eq!(
@@ -182,10 +198,11 @@ mod tests {
             (3, 20, 40, 1)
         );
         assert_eq!((host.width, host.height, host.audio_error_ms), (640, 360, -4.0));
+        assert_eq!((host.loudness_lufs, host.gain_db), (Some(-31.0), 13.0));
         stats.remove(HOST);
         assert!(
             stats
-                .report(at(2000), MixStats::default, |_| Span::ZERO)
+                .report(at(2000), MixStats::default, |_| VoiceStats::default())
                 .expect("due")
                 .hosts
                 .is_empty()

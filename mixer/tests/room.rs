@@ -1,13 +1,20 @@
 //! The mixer as a process, between a daemon that feeds it RTP and an RTMP server.
 
+mod coding;
 mod common;
+mod drift;
+mod faults;
+mod inspect;
+mod recordings;
 mod targets;
+mod vision;
 
 use common::Directory;
 use common::daemon::{Daemon, settings};
 use common::host::Host;
 use common::media::{self, Decoded, RATE, amplitude, loudness, mean};
 use common::sink::{Sink, write_flv};
+use common::streams;
 use lianmai_mixer::clock;
 use lianmai_mixer_control::media::{HostId, Kind};
 use lianmai_mixer_control::{FromMixer, TargetState, ToMixer};
@@ -17,10 +24,12 @@ use std::thread;
 use std::time::Duration;
 
 const RED: &str = "color=red:size=320x180:rate=30";
+/// A key frame a second.
+const GOP: u32 = 30;
 const BLUE: &str = "color=blue:size=320x180:rate=30";
 
 /// Lets the hosts send in real time until `end`.
-fn play(daemon: &Daemon, hosts: &mut [&mut Host], end: EdgeTime) {
+pub(crate) fn play(daemon: &Daemon, hosts: &mut [&mut Host], end: EdgeTime) {
     while clock::now() < end {
         let now = clock::now();
         hosts.iter_mut().for_each(|host| host.send(daemon, now));
@@ -68,19 +77,20 @@ fn is_blue([_, u, v]: [f64; 3]) -> bool {
 }
 
 #[test]
-fn two_hosts_are_seen_and_heard_and_one_may_leave_without_a_gap() {
+fn a_host_with_h264_and_one_with_vp8_are_seen_and_heard_and_one_may_leave_without_a_gap() {
     let mut red = Host::new(
         1,
         "red",
-        media::pictures(RED, 7.0),
+        streams::h264(RED, 7.0, GOP),
         media::tone(440.0, 7.0, |_| true),
     );
     let mut blue = Host::new(
         2,
         "blue",
-        media::pictures(BLUE, 7.0),
+        streams::vp8(BLUE, 7.0, GOP),
         media::tone(1000.0, 7.0, |_| true),
-    );
+    )
+    .with_vp8();
     let sink = Sink::start();
     let mut daemon = Daemon::start(settings());
     daemon.publish_to(sink.port());
@@ -142,7 +152,7 @@ fn two_hosts_are_seen_and_heard_and_one_may_leave_without_a_gap() {
 }
 
 /// The first time in milliseconds at which `level` of the stream exceeds half of its maximum.
-fn onset(levels: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
+pub(crate) fn onset(levels: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
     let peak = levels.clone().map(|(_, level)| level).fold(0.0, f64::max);
     let mut levels = levels;
     levels
@@ -158,13 +168,13 @@ fn what_two_hosts_do_at_once_is_seen_and_heard_at_once_though_one_is_200_ms_furt
     let mut near = Host::new(
         1,
         "near",
-        media::pictures(flash, 5.0),
+        streams::h264(flash, 5.0, GOP),
         media::tone(440.0, 5.0, is_on),
     );
     let far = Host::new(
         2,
         "far",
-        media::pictures(flash, 5.0),
+        streams::h264(flash, 5.0, GOP),
         media::tone(1000.0, 5.0, is_on),
     );
     let mut far = far.delayed(Span::from_millis(205));
@@ -205,9 +215,72 @@ fn what_two_hosts_do_at_once_is_seen_and_heard_at_once_though_one_is_200_ms_furt
     );
 }
 
+/// Pictures of a host that were decoded by the last report.
+fn decoded_of(daemon: &Daemon, host: HostId) -> u64 {
+    let said = daemon.said();
+    let stats = said.iter().rev().find_map(|said| match said {
+        FromMixer::Stats(stats) => Some(stats),
+        _ => None,
+    });
+    let hosts = &stats.expect("a report").hosts;
+    let stats = hosts.iter().find(|stats| stats.host == host);
+    stats.expect("it is reported").frames_decoded
+}
+
+fn scene(json: &str) -> ToMixer {
+    ToMixer::Scene(serde_json::from_str(json).expect("a scene"))
+}
+
+#[test]
+fn a_host_that_is_not_shown_is_not_decoded_and_comes_back_with_its_next_key_frame() {
+    let hosts = [(1, "red", RED), (2, "blue", BLUE)];
+    let [mut red, mut blue] =
+        hosts.map(|(id, name, looks)| Host::new(id, name, streams::h264(looks, 9.0, GOP), vec![]));
+    let sink = Sink::start();
+    let mut daemon = Daemon::start(settings());
+    daemon.publish_to(sink.port());
+    let start = clock::now() + Span::from_millis(200);
+    red.join(&mut daemon, start);
+    blue.join(&mut daemon, start);
+    let mut play_until = |daemon: &Daemon, millis| {
+        play(
+            daemon,
+            &mut [&mut red, &mut blue],
+            start + Span::from_millis(millis),
+        );
+    };
+    play_until(&daemon, 1_000);
+    let blue = HostId(2);
+    let is_shown = |wanted: bool| move |said: &FromMixer| matches!(said, FromMixer::Shown { host, width, .. } if *host == blue && (*width > 0) == wanted);
+    daemon.wait_for("how large blue is shown", is_shown(true));
+    daemon.say(&scene(r#"{"fade_ms": 0, "layout": {"type": "custom", "regions": [{"host": "red", "x": 0, "y": 0, "width": 320, "height": 180}]}}"#));
+    play_until(&daemon, 1_200);
+    daemon.wait_for("that blue is not shown", is_shown(false));
+    play_until(&daemon, 2_700);
+    let before = (decoded_of(&daemon, HostId(1)), decoded_of(&daemon, blue));
+    play_until(&daemon, 4_700);
+    let hidden = (decoded_of(&daemon, HostId(1)), decoded_of(&daemon, blue));
+    assert!(hidden.0 > before.0 + 30, "red is decoded: {before:?} {hidden:?}");
+    assert!(
+        hidden.1 <= before.1 + 3,
+        "blue is not, but for key frames: {before:?} {hidden:?}"
+    );
+    daemon.say(&scene(r#"{"fade_ms": 0}"#));
+    play_until(&daemon, 5_000);
+    daemon.wait_for(
+        "that it needs a key frame",
+        |said| matches!(said, FromMixer::KeyFrameNeeded { host } if *host == blue),
+    );
+    play_until(&daemon, 8_500);
+    assert!(decoded_of(&daemon, blue) > hidden.1 + 20);
+    let decoded = decode(&finish(daemon, &sink));
+    let last = decoded.pictures.last().expect("pictures");
+    assert!(is_red(mean(last, 40, 70, 80, 40)) && is_blue(mean(last, 200, 70, 80, 40)));
+}
+
 #[test]
 fn junk_and_corrupt_pictures_are_counted_and_harmless() {
-    let mut corrupt = media::pictures("testsrc=size=320x180:rate=30", 8.0);
+    let mut corrupt = streams::h264("testsrc=size=320x180:rate=30", 8.0, GOP);
     for (index, payload) in corrupt
         .iter_mut()
         .flatten()
@@ -279,34 +352,6 @@ fn a_target_that_closes_is_published_to_again_from_a_key_frame() {
         .expect("pictures");
     assert!(first.is_key_frame());
     assert!(decode(&tags).pictures.len() >= 15);
-}
-
-#[test]
-fn the_recording_is_a_playable_file_of_the_room() {
-    let directory = Directory::new();
-    let mut daemon = Daemon::start(lianmai_mixer_control::Settings {
-        record: Some(directory.path().to_owned()),
-        ..settings()
-    });
-    daemon.wait_for(
-        "statistics",
-        |said| matches!(said, FromMixer::Stats(stats) if stats.frames_encoded > 20),
-    );
-    daemon.terminate();
-    assert!(daemon.exit().success(), "SIGTERM is a clean end");
-    let file = std::fs::read_dir(directory.path())
-        .expect("read")
-        .next()
-        .expect("one file")
-        .expect("read")
-        .path();
-    assert!(
-        file.file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with("test_room-")),
-        "{file:?}"
-    );
-    let decoded = media::decode(&file);
-    assert!(decoded.pictures.len() > 20 && decoded.sound.len() > RATE / 2);
 }
 
 #[test]

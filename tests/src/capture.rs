@@ -20,6 +20,8 @@ pub struct Capture {
     pub height: u32,
     /// Frames per second.
     pub fps: u32,
+    /// A still picture of a face beside the colour, in place of what moves.
+    pub face: bool,
 }
 
 /// Four hosts that cannot be taken for one another.
@@ -31,6 +33,7 @@ pub const HOSTS: [Capture; 4] = [
         width: 640,
         height: 360,
         fps: 30,
+        face: false,
     },
     Capture {
         colour: "0x20A020",
@@ -39,6 +42,7 @@ pub const HOSTS: [Capture; 4] = [
         width: 640,
         height: 360,
         fps: 30,
+        face: false,
     },
     Capture {
         colour: "0x2020C0",
@@ -47,6 +51,7 @@ pub const HOSTS: [Capture; 4] = [
         width: 640,
         height: 360,
         fps: 30,
+        face: false,
     },
     Capture {
         colour: "0xC0A020",
@@ -55,6 +60,7 @@ pub const HOSTS: [Capture; 4] = [
         width: 640,
         height: 360,
         fps: 30,
+        face: false,
     },
 ];
 
@@ -73,8 +79,17 @@ impl Capture {
         }
     }
 
+    /// The same with a face.
+    #[must_use]
+    pub const fn with_face(self) -> Self {
+        Self { face: true, ..self }
+    }
+
     /// Motion JPEG for the camera: played at 30 fps, so a lower rate is asked of getUserMedia.
     pub fn video(&self) -> Result<PathBuf> {
+        if self.face {
+            return self.face_video();
+        }
         let Self {
             colour,
             width,
@@ -108,6 +123,29 @@ impl Capture {
         })
     }
 
+    /// The picture is square and as high as the video, at its left; the face is a quarter from the left of all.
+    /// Chromium decodes no other JPEGs than those with chroma of half the size.
+    fn face_video(&self) -> Result<PathBuf> {
+        let Self {
+            colour,
+            width,
+            height,
+            ..
+        } = self;
+        let layout = format!("scale={height}:{height},pad={width}:{height}:0:0:{colour},format=yuvj420p");
+        make(&format!("face-{colour}-{width}x{height}.mjpeg"), |file| {
+            let mut ffmpeg = Command::new("ffmpeg");
+            ffmpeg.args(["-v", "error", "-y", "-loop", "1", "-r", "30", "-i"]);
+            ffmpeg.arg(face()?).args(["-vf", &layout]);
+            output(
+                ffmpeg
+                    .args(["-c:v", "mjpeg", "-q:v", "3", "-t", "1", "-f", "mjpeg"])
+                    .arg(file),
+            )
+            .map(drop)
+        })
+    }
+
     /// A WAV of the tone for the microphone.
     pub fn audio(&self) -> Result<PathBuf> {
         let source = format!(
@@ -132,6 +170,20 @@ impl Capture {
             output(ffmpeg.arg(file)).map(drop)
         })
     }
+}
+
+/// A portrait by NASA, in the public domain, as scikit-image ships it; the test's Python has it for this alone.
+fn face() -> Result<PathBuf> {
+    const FIND: &str =
+        "import importlib.util as u; print(u.find_spec('skimage').submodule_search_locations[0])";
+    let package = output(Command::new(python()).args(["-c", FIND]))?;
+    let package = String::from_utf8(package)?;
+    Ok(Path::new(package.trim()).join("data/astronaut.png"))
+}
+
+/// The Python that `cargo xtask setup` makes.
+pub fn python() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/python/bin/python")
 }
 
 /// Makes a file once; it appears under its name only when it is whole.

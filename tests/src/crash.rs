@@ -47,7 +47,8 @@ impl Drop for Outage<'_> {
     }
 }
 
-fn daemon(edge: &Edge) -> Result<Pid> {
+/// The daemon of a kept edge.
+pub fn daemon(edge: &Edge) -> Result<Pid> {
     let keeper = edge.process.pid();
     let children = std::fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children"))?;
     let daemon = children.split_whitespace().next().with_context(|| edge.log())?;

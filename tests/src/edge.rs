@@ -61,6 +61,17 @@ impl Edge {
         Self::launch(command.args(flags), http, media, origin)
     }
 
+    /// The same with a parent, `lianmai-edge keep`, that keeps what its daemon leaves, and starts another.
+    pub fn start_kept(flags: &[&str]) -> Result<Self> {
+        let (http, media, origin) = (free_tcp()?, free_udp()?, free_tcp()?);
+        let [shown_http, shown_media, shown_origin] =
+            [http, media, origin].map(|address| address.to_string());
+        let mut command = Command::new(programs().join("lianmai-edge"));
+        command.args(["keep", "--http", &shown_http, "--media", &shown_media]);
+        command.args(["--origin", &shown_origin]).args(flags);
+        Self::launch(&mut command, http, media, origin)
+    }
+
     /// Starts a prepared command, for example inside a network namespace.
     pub fn launch(
         command: &mut Command,

@@ -38,6 +38,16 @@ pub fn get(url: &str) -> Result<String> {
     Ok(response.into_body())
 }
 
+/// GET of anything, with its status.
+pub fn bytes(url: &str) -> Result<(http::StatusCode, Vec<u8>)> {
+    let mut response = agent().get(url).call().with_context(|| url.to_owned())?;
+    let body = response
+        .body_mut()
+        .read_to_vec()
+        .with_context(|| format!("the body of {url}"))?;
+    Ok((response.status(), body))
+}
+
 /// GET of a JSON document.
 pub fn get_json(url: &str) -> Result<Value> {
     serde_json::from_str(&get(url)?).with_context(|| format!("{url} is not JSON"))

@@ -4,12 +4,17 @@
 //! anything but loopback and network namespaces that the test made itself.
 #![forbid(unsafe_code)]
 
+mod bidi;
+mod chromium;
+mod firefox;
+
 pub mod browser;
 pub mod capture;
 pub mod connections;
 pub mod crash;
 pub mod delay;
 pub mod edge;
+pub mod flash;
 pub mod host;
 pub mod http;
 pub mod live;
@@ -17,6 +22,8 @@ pub mod netns;
 pub mod nginx;
 pub mod probe;
 pub mod process;
+pub mod publisher;
+pub mod pyav;
 pub mod report;
 pub mod talk;
 pub mod tone;

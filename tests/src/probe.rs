@@ -130,6 +130,16 @@ pub fn pictures(file: &Path, width: usize, height: usize) -> Result<Vec<Picture>
         .collect())
 }
 
+/// Writes the picture that a file shows at a second as a PNG.
+pub fn still(file: &Path, second: u32, png: &Path) -> Result<()> {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-v", "error", "-y", "-i"]).arg(file);
+    command
+        .args(["-ss", &second.to_string(), "-frames:v", "1"])
+        .arg(png);
+    output(&mut command).map(drop)
+}
+
 /// The sound of a file, mixed to one channel.
 pub fn sound(file: &Path) -> Result<Vec<f32>> {
     let mut command = Command::new("ffmpeg");

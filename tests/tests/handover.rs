@@ -3,8 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use lianmai_tests::connections;
 use lianmai_tests::crash::Outage;
-use lianmai_tests::edge::{Edge, free_tcp, free_udp, programs};
+use lianmai_tests::edge::Edge;
 use lianmai_tests::host::Seat;
+use lianmai_tests::http::send;
 use lianmai_tests::report;
 use lianmai_tests::talk::{NAMES, capture, close, watch};
 use lianmai_tests::wait::until;
@@ -12,8 +13,8 @@ use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use serde_json::{Value, json};
-use std::process::Command;
 use std::time::Duration;
+use ureq::http::{Request, StatusCode};
 
 const ROOM: &str = "studio";
 const TEST: &str = "handover";
@@ -24,14 +25,19 @@ const BACK: Duration = Duration::from_secs(2);
 /// How long everybody is watched before and after.
 const TALK: Duration = Duration::from_secs(8);
 
-/// An edge whose daemon has a parent that keeps what it leaves.
-fn kept_edge() -> Result<Edge> {
-    let (http, media, origin) = (free_tcp()?, free_udp()?, free_tcp()?);
-    let [shown_http, shown_media, shown_origin] = [http, media, origin].map(|address| address.to_string());
-    let mut command = Command::new(programs().join("lianmai-edge"));
-    command.args(["keep", "--http", &shown_http, "--media", &shown_media]);
-    command.args(["--origin", &shown_origin, "--canvas", "640x360@15"]);
-    Edge::launch(&mut command, http, media, origin)
+/// Says what is recorded, if something is said, and tells what is, with how many files.
+fn recording(edge: &Edge, wanted: Option<Value>) -> Result<Value> {
+    let url = format!("{}/api/v1/rooms/{ROOM}/recording", edge.url);
+    let request = match wanted {
+        Some(wanted) => Request::put(url)
+            .header("content-type", "application/json")
+            .body(wanted.to_string())?,
+        None => Request::get(url).body(String::new())?,
+    };
+    let response = send(request)?;
+    let shown: Value = serde_json::from_str(response.body())?;
+    let files = shown["files"].as_array().map(Vec::len);
+    Ok(json!([shown["mix"], shown["hosts"], files]))
 }
 
 fn mixer_pid(edge: &Edge) -> Result<Option<Pid>> {
@@ -49,15 +55,39 @@ fn members(edge: &Edge) -> Result<Value> {
             participant["name"],
             participant["publishes"]["state"],
             participant["publishes"]["remote"],
+            participant["name"]
+                .as_str()
+                .and_then(|name| filters(edge, name).ok()),
             participant["receives"].as_array().map(Vec::len)
         ])
     });
     Ok(shown.collect())
 }
 
+fn filters(edge: &Edge, name: &str) -> Result<Value> {
+    edge.api(&format!("rooms/{ROOM}/participants/{name}/filters"))
+}
+
+fn set_filters(edge: &Edge, name: &str, filters: &Value) -> Result<()> {
+    let url = format!("{}/api/v1/rooms/{ROOM}/participants/{name}/filters", edge.url);
+    let request = Request::put(url).header("content-type", "application/json");
+    let said = send(request.body(filters.to_string())?)?;
+    ensure!(said.status() == StatusCode::NO_CONTENT, "{}", said.body());
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_daemon_that_is_killed_goes_on_with_the_same_room() -> Result<()> {
-    let edge = kept_edge()?;
+    let recordings = tempfile::tempdir()?;
+    let directory = recordings.path().to_str().context("a path that is text")?;
+    let edge = Edge::start_kept(&[
+        "--canvas",
+        "640x360@15",
+        "--record-what",
+        "none",
+        "--record",
+        directory,
+    ])?;
     let mut browsers = Vec::new();
     for (index, name) in NAMES.iter().enumerate().take(2) {
         let seat = Seat {
@@ -67,6 +97,8 @@ async fn a_daemon_that_is_killed_goes_on_with_the_same_room() -> Result<()> {
         };
         browsers.push(seat.join(&capture(index, 2)).await?);
     }
+    recording(&edge, Some(json!({"hosts": true})))?;
+    set_filters(&edge, NAMES[0], &json!([{"type": "sharpen", "amount": 0.5}]))?;
     watch(TEST, &browsers, TALK).await.with_context(|| edge.log())?;
     let (before, mixer) = (members(&edge)?, mixer_pid(&edge)?.context("no mixer")?);
     connections::mark(&browsers).await?;
@@ -95,5 +127,10 @@ async fn a_daemon_that_is_killed_goes_on_with_the_same_room() -> Result<()> {
         .await
         .with_context(|| edge.log())?;
     ensure!(members(&edge)? == before, "{}", members(&edge)?);
+    let recorded = recording(&edge, None)?;
+    ensure!(
+        recorded[0] == false && recorded[1] == true && recorded[2].as_u64() >= Some(2),
+        "what was asked of the daemon before, and files of both hosts: {recorded}"
+    );
     close(browsers).await
 }

@@ -15,7 +15,6 @@ use std::process::Command;
 use std::time::Duration;
 
 const ROOM: &str = "kernel";
-const TALK: Duration = Duration::from_secs(60);
 const AFTER: Duration = Duration::from_secs(10);
 
 /// From the end of one daemon to the start of the next. What the kernel is prepared for lasts until that serves, which on a machine
@@ -26,6 +25,12 @@ const BACK: Duration = Duration::from_secs(5);
 /// Nobody comes for so long, and after so long at the latest nothing is forwarded.
 const ABANDONED: Duration = Duration::from_secs(30);
 const EXPIRED: Duration = Duration::from_secs(22);
+
+/// How long they talk before the daemon is killed, unless `LIANMAI_TALK_SECONDS` says otherwise.
+fn talk_time() -> Duration {
+    let asked = std::env::var("LIANMAI_TALK_SECONDS").ok();
+    Duration::from_secs(asked.and_then(|seconds| seconds.parse().ok()).unwrap_or(20))
+}
 
 /// An edge at the switch, its media by the kernel plane or not at all, kept by a parent while it has no daemon.
 fn edge() -> Result<Edge> {
@@ -77,7 +82,7 @@ async fn four_hosts_talk_through_the_kernel_and_lose_nothing_when_the_daemon_is_
     let switch = Switch::build(4)?;
     let edge = edge()?;
     let browsers = talk(&edge, &switch).await?;
-    watch("kernel", &browsers, TALK)
+    watch("kernel", &browsers, talk_time())
         .await
         .with_context(|| edge.log())?;
     let file = report::dir()?.join("kernel.flv");

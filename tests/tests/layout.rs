@@ -1,4 +1,4 @@
-//! A room whose layout changes while it is watched, and whose mixer dies.
+//! A room whose layout and volumes change while it is watched, and whose mixer dies.
 
 use anyhow::{Context, Result, ensure};
 use lianmai_tests::browser::Browser;
@@ -43,10 +43,10 @@ async fn join_both(edge: &Edge) -> Result<Vec<Browser>> {
     Ok(browsers)
 }
 
-fn put(edge: &Edge, layout: &Value) -> Result<(StatusCode, String)> {
-    let request = Request::put(format!("{}/api/v1/rooms/{ROOM}/layout", edge.url))
+fn put(edge: &Edge, what: &str, value: &Value) -> Result<(StatusCode, String)> {
+    let request = Request::put(format!("{}/api/v1/rooms/{ROOM}/{what}", edge.url))
         .header("content-type", "application/json")
-        .body(layout.to_string())?;
+        .body(value.to_string())?;
     let response = send(request)?;
     Ok((response.status(), response.body().clone()))
 }
@@ -61,6 +61,14 @@ fn is_colour(picture: &probe::Picture, part: Part, host: usize) -> bool {
 
 fn file(name: &str) -> Result<PathBuf> {
     Ok(report::dir()?.join(format!("layout-{name}.flv")))
+}
+
+/// Whether the SEI in a part of the mix says that somebody is so loud.
+fn says_volume(file: &Path, percent: u16) -> Result<bool> {
+    let wanted = format!("\"volume\":{percent},");
+    Ok(std::fs::read(file)?
+        .windows(wanted.len())
+        .any(|bytes| bytes == wanted.as_bytes()))
 }
 
 /// Whether the last picture of a part of the mix has these hosts in these places.
@@ -95,8 +103,11 @@ async fn a_layout_changes_without_a_gap_and_outlives_the_mixer() -> Result<()> {
         "labels": true,
         "watermarks": [{"content": {"type": "clock"}, "corner": "top_right"}],
     });
-    let (status, body) = put(&edge, &layout)?;
-    ensure!(status == StatusCode::NO_CONTENT, "{status} {body}");
+    let volume = json!({ "volume": 150 });
+    for (what, value) in [("layout", &layout), ("participants/ann/volume", &volume)] {
+        let (status, body) = put(&edge, what, value)?;
+        ensure!(status == StatusCode::NO_CONTENT, "{what}: {status} {body}");
+    }
     watching
         .join()
         .map_err(|_| anyhow::anyhow!("the watching thread panicked"))??;
@@ -105,6 +116,7 @@ async fn a_layout_changes_without_a_gap_and_outlives_the_mixer() -> Result<()> {
         "bob has all of it and ann the corner: {}",
         change.display()
     );
+    ensure!(says_volume(&change, 150)?, "ann is louder: {}", change.display());
     let times: Vec<f64> = probe::packets(&change)?
         .iter()
         .filter(|packet| packet.video)
@@ -130,7 +142,7 @@ async fn a_layout_changes_without_a_gap_and_outlives_the_mixer() -> Result<()> {
 
     let shown = edge.api(&format!("rooms/{ROOM}/layout"))?;
     ensure!(shown["layout"]["main"] == "bob", "{shown}");
-    let (status, body) = put(&edge, &json!({"layout": {"type": "circle"}}))?;
+    let (status, body) = put(&edge, "layout", &json!({"layout": {"type": "circle"}}))?;
     ensure!(
         status == StatusCode::UNPROCESSABLE_ENTITY && body.contains("circle"),
         "{status} {body}"
@@ -141,9 +153,8 @@ async fn a_layout_changes_without_a_gap_and_outlives_the_mixer() -> Result<()> {
     until(PATIENCE, "another mixer", || {
         Ok(edge.mixer_pid(ROOM)?.filter(|pid| *pid != mixer).map(drop))
     })?;
-    wait_to_see(
-        &edge,
-        "as-it-did-before-the-mixer-died",
-        &[(REST, 1), (CORNER, 0)],
-    )
+    let again = "as-it-did-before-the-mixer-died";
+    wait_to_see(&edge, again, &[(REST, 1), (CORNER, 0)])?;
+    ensure!(says_volume(&file(again)?, 150)?, "ann is as loud as before");
+    Ok(())
 }

@@ -51,8 +51,9 @@ function receive(name) {
   );
 }
 
-// A picture that turns white for a tenth of each second of wall-clock time, in every browser of this machine at once.
-function flashing({ width, height, fps }) {
+// A picture that turns white for a tenth of each second of wall-clock time, and a tone that sounds meanwhile, in every browser of
+// this machine at once.
+function flashing({ width, height, fps, tone }) {
   const canvas = Object.assign(document.createElement("canvas"), { width, height });
   const context = canvas.getContext("2d");
   setInterval(() => {
@@ -63,13 +64,28 @@ function flashing({ width, height, fps }) {
     context.fillRect(0, 0, 4 + (performance.now() % 8), 4);
   }, 1000 / fps / 2);
   const stream = canvas.captureStream(fps);
-  const audio = new AudioContext();
-  const tone = new OscillatorNode(audio, { frequency: 440 });
-  const sink = audio.createMediaStreamDestination();
-  tone.connect(sink);
-  tone.start();
-  stream.addTrack(sink.stream.getAudioTracks()[0]);
+  stream.addTrack(beeping(tone).getAudioTracks()[0]);
   return stream;
+}
+
+function beeping(frequency) {
+  const audio = new AudioContext();
+  const gate = new GainNode(audio, { gain: 0 });
+  const sink = audio.createMediaStreamDestination();
+  const tone = new OscillatorNode(audio, { frequency });
+  tone.connect(gate).connect(sink);
+  tone.start();
+  let planned = 0;
+  setInterval(() => {
+    const now = Date.now();
+    const second = Math.ceil(now / 1000) * 1000;
+    if (second === planned || second - now < 100) return;
+    planned = second;
+    const at = audio.currentTime + (second - now) / 1000;
+    gate.gain.setValueAtTime(1, at);
+    gate.gain.setValueAtTime(0, at + 0.1);
+  }, 100);
+  return sink.stream;
 }
 
 function publish(constraints, flash) {

@@ -35,15 +35,19 @@ const PACKAGES: &[(&str, &str)] = &[
 ];
 
 pub(crate) fn main(options: &Options) -> Result<()> {
-    run_for(Purpose::Up, Retry::Never)?;
-    packages(PACKAGES.iter().copied())?;
-    say("building the edge and the benchmark");
-    build_packages(&["lianmai-edge", "lianmai-mixer", "lianmai-bench"])?;
-    let bench = root().join("target/release/lianmai-bench");
     let is_help = options
         .arguments
         .iter()
         .any(|argument| argument == "--help" || argument == "-h");
+    if is_help {
+        build_packages(&["lianmai-bench"])?;
+    } else {
+        run_for(Purpose::Up, Retry::Never)?;
+        packages(PACKAGES.iter().copied())?;
+        say("building the edge and the benchmark");
+        build_packages(&["lianmai-edge", "lianmai-mixer", "lianmai-bench"])?;
+    }
+    let bench = root().join("target/release/lianmai-bench");
     if !Uid::effective().is_root() && !is_help {
         let words: Vec<_> = options
             .arguments

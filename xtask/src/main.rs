@@ -2,6 +2,7 @@
 
 mod bench;
 mod bpf;
+mod built;
 mod doctor;
 mod run;
 mod setup;

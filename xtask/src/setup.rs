@@ -36,6 +36,8 @@ const PACKAGES: &[(&str, &str, Purpose)] = &[
         "OpenH264's assembly, without which it is three times slower",
         Purpose::Up,
     ),
+    ("libvpx-dev", "VP8 of the hosts", Purpose::Up),
+    ("pkg-config", "finding libvpx", Purpose::Up),
     (
         "fonts-wqy-microhei",
         "names and texts in the mix, Latin and Chinese, Japanese, Korean",
@@ -43,6 +45,11 @@ const PACKAGES: &[(&str, &str, Purpose)] = &[
     ),
     ("chromium", "the real browser of the tests", Purpose::Test),
     ("chromium-driver", "driving that browser", Purpose::Test),
+    (
+        "firefox-esr",
+        "a second real browser, without H.264",
+        Purpose::Test,
+    ),
     (
         "ffmpeg",
         "an independent reader and writer of RTMP, FLV, H.264 and AAC",
@@ -55,7 +62,11 @@ const PACKAGES: &[(&str, &str, Purpose)] = &[
         "a real TLS server in front of it",
         Purpose::Test,
     ),
-    ("python3-venv", "a place for `av`, a newer FFmpeg", Purpose::Test),
+    (
+        "python3-venv",
+        "a place for `av`, a newer FFmpeg, and for OpenCV",
+        Purpose::Test,
+    ),
     ("iproute2", "network namespaces of the tests", Purpose::Test),
     (
         "ethtool",
@@ -65,8 +76,16 @@ const PACKAGES: &[(&str, &str, Purpose)] = &[
     ("systemd", "checking the unit in deploy/", Purpose::Test),
 ];
 
-/// The version of PyAV that the tests were seen to pass with.
-const AV: &str = "av==18.1.0";
+/// The Python packages that the tests were seen to pass with: a newer FFmpeg, and OpenCV with its Haar cascades, which a later one
+/// has not.
+const PYTHON: &[&str] = &["av==18.1.0", "opencv-python-headless==4.14.0.94"];
+
+/// For a picture of a face in it, in the public domain; nothing of it is run.
+const FACE: &str = "scikit-image==0.26.0";
+
+/// Fails unless all of them are there.
+const HAS_ALL: &str =
+    "import av, cv2, importlib.util as u; cv2.CascadeClassifier; assert u.find_spec('skimage')";
 
 pub(crate) fn run_for(purpose: Purpose, retry: Retry) -> Result<()> {
     debian(purpose)?;
@@ -180,16 +199,23 @@ fn npm() -> Result<()> {
         .current_dir(&web))
 }
 
-/// A Python with PyAV, which brings a newer FFmpeg than Debian's: an independent reader of Enhanced RTMP.
+/// A Python with PyAV, which brings a newer FFmpeg than Debian's: an independent reader of Enhanced RTMP. And with OpenCV, for the
+/// sample of a vision program.
 fn python() -> Result<()> {
     let venv = root().join("target/python");
     let python = venv.join("bin/python").display().to_string();
-    if succeeds(command(&python).args(["-c", "import av"])) {
+    if succeeds(command(&python).args(["-c", HAS_ALL])) {
         return Ok(());
     }
-    say("installing PyAV into target/python");
+    say("installing PyAV and OpenCV into target/python");
     run(command("python3").args(["-m", "venv"]).arg(&venv))?;
-    run(command(&python).args(["-m", "pip", "install", "--quiet", AV]))
+    let pip = || {
+        let mut pip = command(&python);
+        pip.args(["-m", "pip", "install", "--quiet"]);
+        pip
+    };
+    run(pip().args(PYTHON))?;
+    run(pip().args(["--no-deps", FACE]))
 }
 
 fn cargo_deny() -> Result<()> {

@@ -1,10 +1,10 @@
 //! Every check of the project, in the order of what fails fastest.
 
 use crate::bpf::manifest;
-use crate::run::{cargo, command, root, run, say};
+use crate::built;
+use crate::run::{cargo, root, run, say};
 use crate::setup::{Purpose, Retry, run_for};
-use anyhow::{Result, bail};
-use std::process::Command;
+use anyhow::{Context, Result, bail};
 use std::time::Instant;
 
 /// `cargo xtask test`
@@ -45,7 +45,7 @@ const PARTS: &[Part] = &[
     Part {
         name: "unit",
         about: "tests of every crate",
-        run: unit,
+        run: built::run_those_of_crates,
     },
     Part {
         name: "docs",
@@ -78,9 +78,19 @@ const PARTS: &[Part] = &[
         run: || system("rtmp"),
     },
     Part {
+        name: "cohost",
+        about: "a stream by RTMP in a room: in browsers, in the mix, and refused",
+        run: || system("cohost"),
+    },
+    Part {
         name: "publishing",
         about: "targets that come and go, a dead mixer, a slate, webhooks",
         run: || system("publishing"),
+    },
+    Part {
+        name: "recording",
+        about: "files of a mix and a host, a full disk, a dead mixer, HLS",
+        run: || system("recording"),
     },
     Part {
         name: "layout",
@@ -88,8 +98,23 @@ const PARTS: &[Part] = &[
         run: || system("layout"),
     },
     Part {
+        name: "inspect",
+        about: "snapshots, their webhooks, and a host's RTP that ffmpeg receives",
+        run: || system("inspect"),
+    },
+    Part {
+        name: "vision",
+        about: "filters, and boxes of a vision program that is killed and stopped",
+        run: || system("vision"),
+    },
+    Part {
+        name: "coding",
+        about: "AV1 and Opus, watched by a newer FFmpeg",
+        run: || system("coding"),
+    },
+    Part {
         name: "room",
-        about: "four real browsers in one room",
+        about: "four real browsers in one room, and Firefox without H.264",
         run: || system("room"),
     },
     Part {
@@ -189,26 +214,15 @@ fn docs() -> Result<()> {
         .env("RUSTDOCFLAGS", "-D warnings"))
 }
 
-/// The crates' own tests; the whole-system tests of `tests/` come after, a part each.
-fn unit() -> Result<()> {
-    run(cargo().args(["test", "--release", "--workspace", "--exclude", "lianmai-tests"]))
-}
-
 /// One file of `tests/`, one test at a time: each starts browsers and servers on two cores.
 fn system(name: &str) -> Result<()> {
-    crate::up::build()?;
-    run(show(
-        cargo().args(["test", "--release", "--package", "lianmai-tests", "--test", name]),
-        name,
-    ))
-}
-
-fn show<'a>(cargo: &'a mut Command, name: &str) -> &'a mut Command {
-    let reports = command("true")
-        .get_current_dir()
-        .map(|root| root.join("target/reports").join(name));
-    if let Some(reports) = reports {
-        cargo.env("LIANMAI_REPORTS", reports);
-    }
-    cargo.args(["--", "--test-threads=1", "--nocapture"])
+    let tests = built::tests()?;
+    let test = tests
+        .iter()
+        .find(|test| test.is_of_the_system() && test.name == name);
+    let test = test.with_context(|| format!("there is no tests/tests/{name}.rs"))?;
+    run(test
+        .command()
+        .args(["--test-threads=1", "--nocapture"])
+        .env("LIANMAI_REPORTS", root().join("target/reports").join(name)))
 }

@@ -39,7 +39,7 @@ pub(crate) fn become_edge<S: AsRef<OsStr>>(flags: &[S]) -> Result<()> {
 
 /// Builds what an operator runs.
 pub(crate) fn build() -> Result<()> {
-    build_packages(&["lianmai-edge", "lianmai-mixer"])
+    build_packages(&["lianmai-edge", "lianmai-mixer", "lianmai-bridge"])
 }
 
 /// Builds some of it. The kernel programs come first, because the daemon embeds them.

@@ -6,8 +6,8 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use lianmai_mixer_control::media::{HostId, Kind, Message};
 use lianmai_mixer_control::{
-    AudioSource, CONTROL_SOCKET, Canvas, Codec, MEDIA_SOCKET, SeiKind, Settings, TargetId, TargetOptions,
-    TargetUrl, ToMixer, VideoSource, encode,
+    AudioSource, CONTROL_SOCKET, Canvas, Codec, Coding, MEDIA_SOCKET, SeiKind, Settings, TargetId,
+    TargetOptions, TargetUrl, ToMixer, VideoSource, encode,
 };
 use lianmai_rtmp::flv::file_header;
 use lianmai_rtmp::{Limits, Server, ServerEvent, Tag, TagKind};
@@ -142,6 +142,9 @@ fn settings(task: &Task) -> Settings {
         font: None,
         rtmps_ca: None,
         sei: SeiKind::Off,
+        loudness: None,
+        vision: false,
+        coding: Coding::default(),
     }
 }
 

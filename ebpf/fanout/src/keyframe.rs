@@ -1,5 +1,7 @@
 //! Does a payload start a picture that needs no other?
 
+use crate::Vp8Payload;
+
 /// RFC 6184 §5.2: NAL unit types.
 const NAL_IDR: u8 = 5;
 const NAL_SPS: u8 = 7;
@@ -45,37 +47,11 @@ fn stap_a(mut rest: &[u8]) -> bool {
 /// Whether a VP8 payload (RFC 7741) holds the first bytes of a key frame.
 #[must_use]
 pub fn vp8(payload: &[u8]) -> bool {
-    let Some((&first, rest)) = payload.split_first() else {
-        return false;
-    };
-    // RFC 7741 §4.2: the start of partition 0 is the start of a frame.
-    let starts_frame = first & 0x10 != 0 && first & 0x07 == 0;
-    if !starts_frame {
-        return false;
-    }
-    let header = if first & 0x80 == 0 {
-        Some(rest)
-    } else {
-        after_vp8_extensions(rest)
-    };
+    let first_bytes = Vp8Payload::parse(payload).filter(|payload| payload.starts_frame);
     // RFC 6386 §9.1: the lowest bit of the frame tag is clear in a key frame.
-    header.and_then(<[u8]>::first).is_some_and(|tag| tag & 1 == 0)
-}
-
-/// RFC 7741 §4.2: I, L, T and K say which of PictureID, TL0PICIDX and TID/Y/KEYIDX follow.
-fn after_vp8_extensions(rest: &[u8]) -> Option<&[u8]> {
-    let (&flags, mut rest) = rest.split_first()?;
-    if flags & 0x80 != 0 {
-        let long = rest.first()? & 0x80 != 0;
-        rest = rest.get(if long { 2 } else { 1 }..)?;
-    }
-    if flags & 0x40 != 0 {
-        rest = rest.get(1..)?;
-    }
-    if flags & 0x30 != 0 {
-        rest = rest.get(1..)?;
-    }
-    Some(rest)
+    first_bytes
+        .and_then(|payload| payload.data.first())
+        .is_some_and(|tag| tag & 1 == 0)
 }
 
 #[cfg(test)]

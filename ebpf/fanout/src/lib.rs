@@ -18,8 +18,10 @@ pub mod plain;
 pub mod records;
 mod rewrite;
 pub mod seal;
+mod vp8;
 
 pub use extension::{Extension, Extensions};
 pub use ids::{PayloadType, SequenceNumber, Ssrc};
 pub use packet::{FIXED_HEADER_LEN, Malformed, RtpHeader, RtpPacket};
 pub use rewrite::{AbsSendTime, ExtensionMap, LegHeader, Rewriting, Stamps, Written, readdress, rewrite};
+pub use vp8::Vp8Payload;

@@ -1,5 +1,6 @@
 //! What the operator can set.
 
+use crate::cohost::CohostConfig;
 use lianmai_rtmp::{Limits, QueueLimits};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
@@ -14,12 +15,18 @@ pub struct OriginConfig {
     pub app: String,
     /// Who may publish, by address. Everybody may play.
     pub publish_from: Vec<Network>,
+    /// Who may publish into rooms; nobody without.
+    pub cohosts: Option<CohostConfig>,
     /// Connections at a time.
     pub max_connections: usize,
     /// Streams at a time.
     pub max_streams: usize,
     /// Players at a time, RTMP and FLV together.
     pub max_players: usize,
+    /// Streams at a time that are made into HLS segments.
+    pub max_hls_streams: usize,
+    /// How long that goes on after somebody last asked: a player asks every two seconds.
+    pub hls_idle: Duration,
     /// What one peer may make us hold.
     pub message: Limits,
     /// From the first byte to an accepted `publish` or `play`.
@@ -42,9 +49,12 @@ impl Default for OriginConfig {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 1935)),
             app: "live".to_owned(),
             publish_from: Network::loopback(),
+            cohosts: None,
             max_connections: 512,
             max_streams: 128,
             max_players: 1024,
+            max_hls_streams: 32,
+            hls_idle: Duration::from_secs(30),
             message: Limits::default(),
             handshake_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(15),

@@ -1,6 +1,8 @@
 //! One RTMP connection: a publisher or a player.
 
 use crate::Shared;
+use crate::cohost::{Cohost, Verdict};
+use crate::config::Network;
 use crate::flv::Player;
 use crate::hub::{Denied, PeerId};
 use crate::name::StreamName;
@@ -11,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 /// After a refusal or an error the peer gets this long to read why.
@@ -74,6 +76,8 @@ struct Publisher {
     shared: Arc<Shared>,
     name: StreamName,
     id: PeerId,
+    /// What the rooms say of a co-host.
+    verdicts: Option<mpsc::Receiver<Verdict>>,
 }
 
 impl Drop for Publisher {
@@ -85,6 +89,7 @@ impl Drop for Publisher {
 enum Step {
     Read(usize),
     Tag(Option<Tag>),
+    Verdict(Option<Verdict>),
     TimedOut,
     Shutdown,
 }
@@ -107,6 +112,7 @@ impl Connection<'_> {
                 Ok(Step::Read(length)) => self.handle_input(&buffer[..length]),
                 Ok(Step::Tag(Some(tag))) => self.server.send(&tag).map_err(End::from),
                 Ok(Step::Tag(None)) => self.server.end().map_err(End::from).and(Err(End::StreamOver)),
+                Ok(Step::Verdict(verdict)) => self.heed(verdict),
                 Ok(Step::TimedOut) => Err(if matches!(self.role, Role::None) {
                     End::Handshake
                 } else {
@@ -130,14 +136,21 @@ impl Connection<'_> {
         running: &mut watch::Receiver<bool>,
     ) -> std::io::Result<Step> {
         let patience = self.patience();
-        let outlet = if let Role::Player(player) = &self.role {
-            Some(Arc::clone(&player.outlet))
-        } else {
-            None
-        };
+        let (mut outlet, mut verdicts) = (None, None);
+        match &mut self.role {
+            Role::None => {}
+            Role::Player(player) => outlet = Some(Arc::clone(&player.outlet)),
+            Role::Publisher(publisher) => verdicts = publisher.verdicts.as_mut(),
+        }
         let next_tag = async {
             match &outlet {
                 Some(outlet) => outlet.recv().await,
+                None => pending().await,
+            }
+        };
+        let verdict = async {
+            match verdicts {
+                Some(verdicts) => verdicts.recv().await,
                 None => pending().await,
             }
         };
@@ -150,6 +163,7 @@ impl Connection<'_> {
         Ok(tokio::select! {
             read = self.stream.read(buffer) => Step::Read(read?),
             tag = next_tag => Step::Tag(tag),
+            verdict = verdict => Step::Verdict(verdict),
             () = timer => Step::TimedOut,
             _ = running.wait_for(|running| !running) => Step::Shutdown,
         })
@@ -187,20 +201,20 @@ impl Connection<'_> {
     }
 
     fn publish(&mut self, path: &StreamPath) -> Result<(), End> {
-        if !self
-            .shared
-            .config
-            .publish_from
-            .iter()
-            .any(|network| network.contains(self.address))
-        {
+        let shared = self.shared;
+        let config = &shared.config;
+        let cohosts = config.cohosts.as_ref();
+        let cohost = cohosts.and_then(|cohosts| Some((&cohosts.from, cohosts.name(path)?.ok())));
+        let is_cohost = cohost.is_some();
+        let (from, name) = cohost.unwrap_or_else(|| (&config.publish_from, self.name(path)));
+        if !self.comes_from(from) {
             return self.refuse(
                 "publisher address",
                 "NetStream.Publish.Denied",
                 "publishing is not allowed from here",
             );
         }
-        let Some(name) = self.name(path) else {
+        let Some(name) = name else {
             return self.refuse(
                 "bad name",
                 "NetStream.Publish.BadName",
@@ -211,15 +225,48 @@ impl Connection<'_> {
         match published {
             Ok(id) => {
                 tracing::info!(stream = %name, address = %self.address, "published");
-                self.role = Role::Publisher(Publisher {
+                let mut publisher = Publisher {
                     shared: Arc::clone(self.shared),
                     name,
                     id,
-                });
-                Ok(self.server.accept()?)
+                    verdicts: None,
+                };
+                if is_cohost {
+                    publisher.verdicts = Some(self.ask_to_join(&publisher.name));
+                }
+                self.role = Role::Publisher(publisher);
+                if is_cohost {
+                    Ok(())
+                } else {
+                    Ok(self.server.accept()?)
+                }
             }
             Err(denied) => self.refuse(denied.label(), "NetStream.Publish.BadName", denied.label()),
         }
+    }
+
+    fn comes_from(&self, networks: &[Network]) -> bool {
+        networks.iter().any(|network| network.contains(self.address))
+    }
+
+    /// What the rooms answer comes out of the receiver. Rooms that do not listen have answered no: it is closed.
+    fn ask_to_join(&self, name: &StreamName) -> mpsc::Receiver<Verdict> {
+        let (cohost, verdicts) = Cohost::new(self.shared, name.clone(), self.address);
+        if let Some(cohosts) = &self.shared.config.cohosts
+            && let Err(error) = cohosts.door.try_send(cohost)
+        {
+            tracing::warn!(stream = %name, %error, "nobody takes a co-host in");
+        }
+        verdicts
+    }
+
+    fn heed(&mut self, verdict: Option<Verdict>) -> Result<(), End> {
+        let reason = match verdict {
+            Some(Verdict::Accepted) => return Ok(self.server.accept()?),
+            Some(Verdict::Dismissed(reason)) => reason,
+            None => "the edge does not take it any more".to_owned(),
+        };
+        self.refuse("co-host dismissed", "NetStream.Publish.BadName", &reason)
     }
 
     fn play(&mut self, path: &StreamPath) -> Result<(), End> {
@@ -335,6 +382,7 @@ impl Denied {
         match self {
             Self::Taken => "name taken",
             Self::TooManyStreams => "too many streams",
+            Self::TooManyCohosts => "too many co-hosts",
             Self::NotFound => "no such stream",
             Self::TooManyPlayers => "too many players",
         }

@@ -19,6 +19,7 @@ pub(crate) struct PeerId(u64);
 pub(crate) enum Denied {
     Taken,
     TooManyStreams,
+    TooManyCohosts,
     NotFound,
     TooManyPlayers,
 }
@@ -83,6 +84,9 @@ impl Hub {
             if self.streams.len() >= self.config.max_streams {
                 return Err(Denied::TooManyStreams);
             }
+            if name.user().is_some() && self.cohosts() >= self.max_cohosts() {
+                return Err(Denied::TooManyCohosts);
+            }
             self.streams
                 .insert(name.clone(), Stream::new(now, id, &self.config));
         }
@@ -102,7 +106,7 @@ impl Hub {
         stream.push(now, tag, &self.metrics);
     }
 
-    /// The publisher is gone; its players wait.
+    /// The publisher is gone; its players wait. A room need not wait for a co-host: it left.
     pub(crate) fn unpublish(&mut self, now: Instant, name: &StreamName, publisher: PeerId) {
         let Some(stream) = self
             .streams
@@ -113,6 +117,11 @@ impl Hub {
         };
         stream.pause(now);
         self.metrics.publishers.dec();
+        if name.user().is_some()
+            && let Some(stream) = self.streams.remove(name)
+        {
+            self.end(&stream);
+        }
     }
 
     /// Adds a player.
@@ -126,6 +135,13 @@ impl Hub {
         self.players += 1;
         self.metrics.players.inc();
         Ok((id, outlet))
+    }
+
+    /// Whether somebody publishes it now.
+    pub(crate) fn is_publishing(&self, name: &StreamName) -> bool {
+        self.streams
+            .get(name)
+            .is_some_and(|stream| stream.publisher.is_some())
     }
 
     /// A player is gone.
@@ -183,6 +199,14 @@ impl Hub {
         self.metrics
             .players
             .dec_by(i64::try_from(count).unwrap_or_default());
+    }
+
+    fn cohosts(&self) -> usize {
+        self.streams.keys().filter(|name| name.user().is_some()).count()
+    }
+
+    fn max_cohosts(&self) -> usize {
+        self.config.cohosts.as_ref().map_or(0, |cohosts| cohosts.max)
     }
 
     fn next_id(&mut self) -> PeerId {

@@ -1,25 +1,31 @@
 //! The embedded RTMP origin: a machine without a CDN runs the whole job with it.
 //!
-//! One publisher a stream, many players, by RTMP or (through the daemon's HTTP side) as HTTP-FLV. [`Origin`] listens;
-//! `hub` decides who may publish and play and passes tags on; it reads no clock and does no I/O.
+//! One publisher a stream, many players, by RTMP or (through the daemon's HTTP side) as HTTP-FLV or HLS. [`Origin`] listens;
+//! `hub` decides who may publish and play and passes tags on; it reads no clock and does no I/O. A [`Cohost`] publishes into a
+//! room instead: whether it may, the rooms say, and nobody else can play it.
 #![forbid(unsafe_code)]
 
 mod cache;
+mod cohost;
 mod config;
 mod connection;
 mod flv;
+mod hls;
 mod hub;
 mod listener;
 mod metrics;
 mod name;
 mod outlet;
 
+pub use cohost::{Cohost, CohostConfig};
 pub use config::{Network, NetworkError, OriginConfig};
 pub use flv::FlvStream;
+pub use hls::{HlsError, HlsFile};
 pub use hub::StreamInfo;
 pub use metrics::Metrics;
 pub use name::{NameError, StreamName};
 
+use bytes::Bytes;
 use hub::Hub;
 use std::io;
 use std::net::SocketAddr;
@@ -42,6 +48,7 @@ pub(crate) struct Shared {
     hub: Mutex<Hub>,
     pub(crate) config: OriginConfig,
     pub(crate) metrics: Metrics,
+    pub(crate) hls: hls::Sessions,
 }
 
 impl Origin {
@@ -53,7 +60,13 @@ impl Origin {
         let listener = TcpListener::bind(config.listen).await?;
         let address = listener.local_addr()?;
         let hub = Mutex::new(Hub::new(config.clone(), metrics.clone()));
-        let shared = Arc::new(Shared { hub, config, metrics });
+        let hls = hls::Sessions::default();
+        let shared = Arc::new(Shared {
+            hub,
+            config,
+            metrics,
+            hls,
+        });
         let (running, watching) = watch::channel(true);
         tokio::spawn(listener::serve(listener, Arc::clone(&shared), watching.clone()));
         tokio::spawn(listener::sweep(Arc::clone(&shared), watching));
@@ -76,6 +89,15 @@ impl Origin {
     pub fn subscribe(&self, name: &str) -> Option<FlvStream> {
         let name = StreamName::new(name).ok()?;
         FlvStream::open(&self.shared, &name)
+    }
+
+    /// A file of a stream as HLS. The list of a stream that nobody watches yet comes with its first segment.
+    ///
+    /// # Errors
+    /// When there is no such file, or not yet.
+    pub async fn hls(&self, name: &str, file: HlsFile) -> Result<Bytes, HlsError> {
+        let name = StreamName::new(name).map_err(|_| HlsError::NotFound)?;
+        hls::file(&self.shared, &name, file).await
     }
 
     /// What is published, or was within the last seconds.

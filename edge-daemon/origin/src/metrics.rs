@@ -18,6 +18,8 @@ pub struct Metrics {
     pub(crate) bytes_sent: Counter,
     pub(crate) dropped_frames: Counter,
     pub(crate) cache_overflows: Counter,
+    pub(crate) hls_streams: Gauge,
+    pub(crate) hls_segments: Counter,
 }
 
 /// Why somebody was turned away.
@@ -56,7 +58,7 @@ impl Metrics {
         );
         registry.register(
             "sent_bytes",
-            "Bytes to RTMP and FLV players",
+            "Bytes to RTMP, FLV and HLS players",
             self.bytes_sent.clone(),
         );
         registry.register(
@@ -69,6 +71,12 @@ impl Metrics {
             "Groups of pictures that were too large to keep for new players",
             self.cache_overflows.clone(),
         );
+        registry.register(
+            "hls_streams",
+            "Streams that are made into HLS segments",
+            self.hls_streams.clone(),
+        );
+        registry.register("hls_segments", "HLS segments made", self.hls_segments.clone());
     }
 
     pub(crate) fn refuse(&self, reason: &'static str) {

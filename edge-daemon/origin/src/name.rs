@@ -6,9 +6,12 @@ use std::fmt;
 /// The longest name, in bytes.
 const MAX_LEN: usize = 256;
 
-/// A stream by its plain name, which is that of its room.
+/// A stream by plain names: the mix of a room, or what one user brings to it. Neither is ever taken for the other.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StreamName(String);
+pub struct StreamName {
+    room: String,
+    user: Option<String>,
+}
 
 /// Why a text names no stream.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,45 +31,74 @@ pub enum NameError {
 }
 
 impl StreamName {
-    /// A plain name.
+    /// The mix of a room, by its plain name.
     ///
     /// # Errors
     /// For empty and overlong names and for control characters.
     pub fn new(name: &str) -> Result<Self, NameError> {
-        if name.is_empty() {
-            return Err(NameError::Empty);
-        }
-        if name.len() > MAX_LEN {
-            return Err(NameError::TooLong(name.len()));
-        }
-        if name.chars().any(char::is_control) {
-            return Err(NameError::Control);
-        }
-        Ok(Self(name.to_owned()))
+        let room = checked(name.to_owned())?;
+        Ok(Self { room, user: None })
     }
 
-    /// A name as it stands in an RTMP URL: RTMP clients pass escapes on as they are.
+    /// The mix of a room as it stands in an RTMP URL: RTMP clients pass escapes on as they are.
     ///
     /// # Errors
     /// As [`Self::new`], and for broken escapes.
     pub fn from_wire(name: &str) -> Result<Self, NameError> {
-        if name.len() > 3 * MAX_LEN {
-            return Err(NameError::TooLong(name.len()));
-        }
-        Self::new(&percent_decode(name).ok_or(NameError::Escape)?)
+        let room = plain(name)?;
+        Ok(Self { room, user: None })
     }
 
-    /// The plain name.
+    /// What a user brings to a room, both as they stand in an RTMP URL.
+    ///
+    /// # Errors
+    /// As [`Self::from_wire`].
+    pub fn cohost_from_wire(room: &str, user: &str) -> Result<Self, NameError> {
+        let (room, user) = (plain(room)?, Some(plain(user)?));
+        Ok(Self { room, user })
+    }
+
+    /// The room's plain name.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+    pub fn room(&self) -> &str {
+        &self.room
+    }
+
+    /// The plain name of the user whose stream it is; `None` for a mix.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
     }
 }
 
 impl fmt::Display for StreamName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+        formatter.write_str(&self.room)?;
+        match &self.user {
+            Some(user) => write!(formatter, "/{user}"),
+            None => Ok(()),
+        }
     }
+}
+
+fn plain(name: &str) -> Result<String, NameError> {
+    if name.len() > 3 * MAX_LEN {
+        return Err(NameError::TooLong(name.len()));
+    }
+    checked(percent_decode(name).ok_or(NameError::Escape)?)
+}
+
+fn checked(name: String) -> Result<String, NameError> {
+    if name.is_empty() {
+        return Err(NameError::Empty);
+    }
+    if name.len() > MAX_LEN {
+        return Err(NameError::TooLong(name.len()));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(NameError::Control);
+    }
+    Ok(name)
 }
 
 #[cfg(test)]
@@ -87,5 +119,13 @@ mod tests {
         assert_eq!(StreamName::from_wire("a%0Ab"), Err(NameError::Control));
         assert_eq!(StreamName::from_wire("50%"), Err(NameError::Escape));
         assert_eq!(StreamName::from_wire("%ff"), Err(NameError::Escape));
+        assert_eq!(StreamName::cohost_from_wire("show", ""), Err(NameError::Empty));
+    }
+
+    #[test]
+    fn what_a_user_brings_is_never_the_mix_of_a_room() {
+        let cohost = StreamName::cohost_from_wire("a%2Fb", "c d").expect("names");
+        assert_eq!((cohost.room(), cohost.user()), ("a/b", Some("c d")));
+        assert_ne!(Ok(cohost.clone()), StreamName::new(&cohost.to_string()));
     }
 }

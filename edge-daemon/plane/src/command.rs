@@ -1,5 +1,6 @@
 //! What the edge tells a plane, and what a plane tells the edge.
 
+use crate::shown::Shown;
 use lianmai_mixer_control::media::HostId;
 use lianmai_webrtc::media::Track;
 use lianmai_webrtc::{EndpointId, SrtpKeys, Validated};
@@ -65,6 +66,13 @@ pub enum Command {
     Untap {
         /// The publisher's endpoint.
         source: EndpointId,
+    },
+    /// At what size the mixer that has the stream's tap shows it. It holds until that tap ends.
+    Shown {
+        /// The publisher's endpoint.
+        source: EndpointId,
+        /// The size.
+        shown: Shown,
     },
     /// Ask the publisher for a key frame (throttled).
     RequestKeyFrame {

@@ -3,6 +3,7 @@
 use crate::clock::Stamp;
 use crate::incoming::{Incoming, Role};
 use crate::metrics::DropReason;
+use crate::shown::Shown;
 use crate::snapshot::SourceStats;
 use crate::srtp::Opened;
 use crate::tap::Tap;
@@ -20,6 +21,10 @@ pub(crate) const CNAME: &str = "lianmai";
 /// SSRCs at most, those of earlier keys included.
 const MAX_SSRCS: usize = 64;
 
+/// A publisher finds its rate in its first seconds, and co-hosts come and go: until it has had no leg for so long, it is not asked
+/// for less.
+const ALONE_AFTER: Duration = Duration::from_secs(10);
+
 /// A published stream.
 pub(crate) struct Source {
     tracks: Vec<Incoming>,
@@ -28,6 +33,11 @@ pub(crate) struct Source {
     pub(crate) feedback: lianmai_feedback::Source,
     pub(crate) weakest: Weakest,
     pub(crate) tap: Option<Tap>,
+    /// How the mixer shows it, once that was said.
+    pub(crate) shown: Option<Shown>,
+    allowed: Option<u64>,
+    /// When it last had a leg, or was there first.
+    watched_at: Instant,
     told: Told,
 }
 
@@ -52,6 +62,8 @@ pub(crate) struct Accepted {
     /// In the clear, as the publisher sent it first.
     pub(crate) packet: Bytes,
     pub(crate) header: RtpHeader,
+    /// It had been lost, and came as a retransmission.
+    pub(crate) is_repair: bool,
 }
 
 impl Source {
@@ -68,6 +80,9 @@ impl Source {
             feedback: lianmai_feedback::Source::new(now, config),
             weakest: Weakest::default(),
             tap: None,
+            shown: None,
+            allowed: None,
+            watched_at: now,
             told: Told::default(),
         }
     }
@@ -118,6 +133,7 @@ impl Source {
             track,
             packet,
             header,
+            is_repair: false,
         })
     }
 
@@ -150,6 +166,7 @@ impl Source {
             track: stream.track,
             packet,
             header,
+            is_repair: stream.role == Role::Retransmission,
         })
     }
 
@@ -197,6 +214,18 @@ impl Source {
         total.saturating_sub(before)
     }
 
+    /// Tells the publisher what it may send: what its weakest leg can take, and if it has had no leg for a while, what the mixer
+    /// shows of it. Legs see all of it.
+    pub(crate) fn allow(&mut self, now: Instant, is_watched: bool) {
+        if is_watched {
+            self.watched_at = now;
+        }
+        let is_alone = now.saturating_duration_since(self.watched_at) >= ALONE_AFTER;
+        let seen = self.shown.filter(|_| is_alone).map(Shown::worth);
+        self.allowed = self.weakest.allowed().into_iter().chain(seen).min();
+        self.feedback.set_allowed_bitrate(now, self.allowed);
+    }
+
     pub(crate) fn stats(&self) -> SourceStats {
         SourceStats {
             tracks: self
@@ -204,7 +233,7 @@ impl Source {
                 .iter()
                 .map(|incoming| incoming.stats(&self.feedback))
                 .collect(),
-            allowed_bitrate: self.weakest.allowed(),
+            allowed_bitrate: self.allowed,
             round_trip: self.feedback.round_trip().map(|round_trip| round_trip.smoothed),
             tapped: self.tap.is_some(),
         }

@@ -2,6 +2,7 @@
 
 use crate::ids::{ConnectionId, ResourceId};
 use crate::names::{RoomName, UserName};
+use lianmai_mixer_control::Volume;
 use lianmai_mixer_control::scene::Scene;
 use lianmai_webrtc::EndpointId;
 
@@ -68,6 +69,15 @@ pub enum Output {
         room: RoomName,
         /// It was checked.
         scene: Box<Scene>,
+    },
+    /// A stream is to be so loud in the mix.
+    VolumeChanged {
+        /// Where.
+        room: RoomName,
+        /// Its publishing endpoint.
+        endpoint: EndpointId,
+        /// How loud.
+        volume: Volume,
     },
     /// A WHIP or WHEP session ended without its client's asking.
     ResourceEnded {

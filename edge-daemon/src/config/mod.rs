@@ -1,19 +1,30 @@
 //! The daemon's configuration: flags over environment over file over defaults, checked once, typed from then on.
 
+mod coding;
+mod cohost;
 mod layer;
+mod loudness;
+mod record;
+mod snapshots;
 mod values;
 mod webhook;
 
+pub(crate) use cohost::{CohostChoice, CohostNetwork};
 pub(crate) use layer::Layer;
-pub(crate) use values::{Admin, Canvas, DefaultScene, Origin, PlaneChoice, Sei, Tls};
+pub(crate) use loudness::Loudness;
+pub(crate) use snapshots::SnapshotConfig;
+pub(crate) use values::{Admin, Canvas, DefaultFilters, DefaultScene, Origin, PlaneChoice, Sei, Tls};
 
 use crate::edge::{MAX_TARGETS, Template};
 use crate::http::AdminAccess;
 use crate::webhooks::WebhookConfig;
 use clap::Parser;
+use lianmai_mixer_control::Coding;
+use lianmai_mixer_control::filter::Filters;
 use lianmai_mixer_control::scene::Scene;
 use nix::ifaddrs::getifaddrs;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZero;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -53,8 +64,12 @@ pub(crate) struct Config {
     pub(crate) sei: lianmai_mixer_control::SeiKind,
     /// Who is told what happens.
     pub(crate) webhooks: Option<WebhookConfig>,
-    /// Where mixes are recorded.
+    /// Snapshots of hosts and mixes.
+    pub(crate) snapshots: SnapshotConfig,
+    /// Where recordings are made.
     pub(crate) record: Option<PathBuf>,
+    /// What of each room is recorded, as long as nobody says otherwise.
+    pub(crate) record_what: lianmai_mixer_control::Record,
     /// Picture of the mix.
     pub(crate) canvas: Canvas,
     /// What rooms look like for which nothing was said.
@@ -63,10 +78,16 @@ pub(crate) struct Config {
     pub(crate) images: Option<PathBuf>,
     /// What names and texts are written with.
     pub(crate) font: Option<PathBuf>,
-    /// H.264 bits per second of the mix.
+    /// Video bits per second of the mix.
     pub(crate) mix_video_bitrate: u32,
-    /// AAC bits per second of the mix.
+    /// Audio bits per second of the mix.
     pub(crate) mix_audio_bitrate: u32,
+    /// What hosts are levelled to, in LUFS.
+    pub(crate) mix_loudness: Option<f64>,
+    /// Seconds between key frames of the mix.
+    pub(crate) mix_gop_seconds: u32,
+    /// The codecs of the mix.
+    pub(crate) coding: Coding,
     /// The mixer program.
     pub(crate) mixer: PathBuf,
     /// Where the sockets of the mixers are made.
@@ -75,8 +96,14 @@ pub(crate) struct Config {
     pub(crate) log: String,
     /// Who may use the admin API.
     pub(crate) admin: AdminAccess,
+    /// Streams by RTMP that join rooms.
+    pub(crate) cohosts: Option<CohostChoice>,
     /// Only say whether the configuration is good.
     pub(crate) check: bool,
+    /// What is done to pictures of hosts for whom nothing was said.
+    pub(crate) filters: Filters,
+    /// What looks at hosts' pictures.
+    pub(crate) vision: Vec<String>,
 }
 
 /// Why a configuration is refused. Each message names the key.
@@ -135,15 +162,24 @@ impl Config {
         Self::settle(arguments.or(file))
     }
 
+    /// What may not work as it is meant, and what to do.
+    pub(crate) fn doubt(&self) -> Option<String> {
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        coding::doubt(self.coding, self.canvas, processors)
+    }
+
     fn settle(layer: Layer) -> Result<Self, ConfigError> {
         let open = layer.open.unwrap_or(false);
+        let snapshots = snapshots::settle(&layer)?;
         let http = listener("http", layer.http, "127.0.0.1:8443", open)?;
         let media = listener("media", layer.media, "127.0.0.1:8444", open)?;
         let origin = layer.origin.unwrap_or_default();
         if let Origin::Listen(addr) = origin {
             check_open("origin", addr, open)?;
         }
+        let coding = coding::settle(layer.mix_video_codec, layer.mix_audio_codec, layer.mix_profile)?;
         let rtmp_targets = targets(layer.rtmp_target, &origin)?;
+        coding::check_targets(coding, &rtmp_targets)?;
         if let Some(dir) = layer.record.as_ref().filter(|_| !layer.check) {
             std::fs::create_dir_all(dir)
                 .map_err(|error| invalid("record", format!("cannot make {}: {error}", dir.display())))?;
@@ -153,6 +189,10 @@ impl Config {
         scene
             .check(canvas.0)
             .map_err(|error| invalid("layout", error.to_string()))?;
+        let DefaultFilters(filters) = layer.filters.unwrap_or_default();
+        filters
+            .check()
+            .map_err(|error| invalid("filters", error.to_string()))?;
         if let Some(file) = &layer.rtmps_ca {
             lianmai_rtmp::Trust::new(Some(file.clone()))
                 .check()
@@ -171,7 +211,9 @@ impl Config {
             rtmps_ca: layer.rtmps_ca,
             idle_slate: idle(layer.idle_slate.unwrap_or(30))?,
             sei: layer.mix_sei.unwrap_or_default().0,
-            webhooks: webhook::settle(layer.webhook, layer.webhook_secret_file.as_deref())?,
+            snapshots,
+            webhooks: webhook::settle("webhook", layer.webhook, layer.webhook_secret_file.as_deref())?,
+            record_what: record::settle(layer.record_what, layer.record.as_deref())?,
             record: layer.record,
             canvas,
             scene,
@@ -187,11 +229,17 @@ impl Config {
                 layer.mix_audio_bitrate.unwrap_or(128_000),
                 16_000..=512_000,
             )?,
-            mixer: layer.mixer.map_or_else(beside_this_program, Ok)?,
+            mix_loudness: layer.mix_loudness.unwrap_or_default().0,
+            mix_gop_seconds: coding::gop(layer.mix_gop_seconds)?,
+            coding,
+            mixer: layer.mixer.map_or_else(|| beside_this_program("mixer"), Ok)?,
+            cohosts: cohost::settle(origin, layer.cohosts, layer.cohost_from, layer.bridge)?,
             runtime_dir: layer.runtime_dir.unwrap_or_else(default_runtime_dir),
             log: layer.log.unwrap_or_else(|| DEFAULT_LOG.to_owned()),
             admin: layer.admin.unwrap_or_default().0,
             check: layer.check,
+            filters,
+            vision: program(layer.vision)?,
         })
     }
 }
@@ -271,6 +319,28 @@ fn there(
     }
 }
 
+/// A command whose program is there: a path, or a name that is looked for as a shell does.
+fn program(command: Vec<String>) -> Result<Vec<String>, ConfigError> {
+    let Some(program) = command.first() else {
+        return Ok(command);
+    };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = if program.contains('/') {
+        Path::new(program).is_file()
+    } else {
+        !program.is_empty() && std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+    };
+    if !found {
+        return Err(invalid(
+            "vision",
+            format!(
+                "there is no program {program:?}; say one with its path, and its arguments behind spaces"
+            ),
+        ));
+    }
+    Ok(command)
+}
+
 fn bitrate(key: &'static str, bitrate: u32, sensible: RangeInclusive<u32>) -> Result<u32, ConfigError> {
     if sensible.contains(&bitrate) {
         return Ok(bitrate);
@@ -324,10 +394,11 @@ fn reachable(ip: IpAddr) -> bool {
     }
 }
 
-fn beside_this_program() -> Result<PathBuf, ConfigError> {
+/// One of the programs that belong to this one, under its key.
+fn beside_this_program(key: &'static str) -> Result<PathBuf, ConfigError> {
     let here = std::env::current_exe()
-        .map_err(|error| invalid("mixer", format!("cannot find this program: {error}")))?;
-    Ok(here.with_file_name("lianmai-mixer"))
+        .map_err(|error| invalid(key, format!("cannot find this program: {error}")))?;
+    Ok(here.with_file_name(format!("lianmai-{key}")))
 }
 
 /// systemd's `RuntimeDirectory=`, otherwise a directory of this process alone.
@@ -504,6 +575,35 @@ mod tests {
             error.contains("circle") && error.contains("side_by_side"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn filters_are_a_list_or_a_file_and_refused_by_name() {
+        let mirror = r#"[{"type": "mirror"}]"#;
+        assert_eq!(config(&["--filters", mirror]).expect("good").filters.0.len(), 1);
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("chain.json");
+        std::fs::write(&file, r#"[{"type": "blur", "radius": 99}]"#).expect("written");
+        let error = refusal(&["--filters", file.to_str().expect("utf-8")]);
+        assert!(error.starts_with("filters: filter 0: radius is 99"), "{error}");
+        let toml = self::file("filters = '[{\"type\": \"sepia\"}]'\n");
+        let error = refusal(&["--config", toml.path().to_str().expect("utf-8")]);
+        assert!(error.contains("sepia") && error.contains("saturation"), "{error}");
+    }
+
+    #[test]
+    fn a_vision_program_must_be_there_and_has_arguments() {
+        assert_eq!(
+            config(&["--vision", "sh -c true"]).expect("good").vision,
+            ["sh", "-c", "true"]
+        );
+        let toml = self::file("vision = [\"/bin/sh\", \"a b\"]\n");
+        let given = config(&["--config", toml.path().to_str().expect("utf-8")]).expect("good");
+        assert_eq!(given.vision, ["/bin/sh", "a b"]);
+        for missing in ["/nowhere/faces.py", "no-such-program"] {
+            let error = refusal(&["--vision", missing]);
+            assert!(error.starts_with("vision") && error.contains(missing), "{error}");
+        }
     }
 
     #[test]

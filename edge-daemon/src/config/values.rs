@@ -1,6 +1,7 @@
 //! The values that are more than a number or an address. Each reads the same from a flag and from the file.
 
 use crate::http::AdminAccess;
+use lianmai_mixer_control::filter::Filters;
 use lianmai_mixer_control::scene::Scene;
 use serde::Deserialize;
 use std::fmt;
@@ -66,6 +67,27 @@ impl FromStr for DefaultScene {
             layout,
             ..Scene::default()
         }))
+    }
+}
+
+/// What is done to the pictures of hosts for whom nothing was said: a JSON list as the admin API takes it, or a file with one.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct DefaultFilters(pub(crate) Filters);
+
+impl FromStr for DefaultFilters {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if !text.ends_with(".json") {
+            let filters = serde_json::from_str(text).map_err(|error| {
+                format!("{text:?} is neither a list of filters nor the name of a .json file: {error}")
+            })?;
+            return Ok(Self(filters));
+        }
+        let json = std::fs::read_to_string(text).map_err(|error| format!("cannot read {text}: {error}"))?;
+        let filters = serde_json::from_str(&json).map_err(|error| format!("{text}: {error}"))?;
+        Ok(Self(filters))
     }
 }
 
@@ -221,7 +243,16 @@ macro_rules! from_text {
     )+};
 }
 
-from_text!(Admin, Tls, PlaneChoice, Origin, Canvas, DefaultScene, Sei);
+from_text!(
+    Admin,
+    Tls,
+    PlaneChoice,
+    Origin,
+    Canvas,
+    DefaultScene,
+    Sei,
+    DefaultFilters
+);
 
 #[cfg(test)]
 mod tests {

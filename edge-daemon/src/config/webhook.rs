@@ -11,6 +11,7 @@ const MAX_WEBHOOKS: usize = 8;
 const MIN_SECRET: usize = 16;
 
 pub(super) fn settle(
+    key: &'static str,
     urls: Vec<String>,
     secret_file: Option<&Path>,
 ) -> Result<Option<WebhookConfig>, ConfigError> {
@@ -19,13 +20,13 @@ pub(super) fn settle(
     }
     if urls.len() > MAX_WEBHOOKS {
         return Err(invalid(
-            "webhook",
+            key,
             format!("{} of them; {MAX_WEBHOOKS} at most", urls.len()),
         ));
     }
     if let Some(wrong) = urls.iter().find(|url| !is_http(url)) {
         return Err(invalid(
-            "webhook",
+            key,
             format!("{wrong:?} is not http://HOST/.. or https://HOST/.."),
         ));
     }

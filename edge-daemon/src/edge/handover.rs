@@ -11,9 +11,17 @@ impl Edge {
     pub(crate) fn restore(&mut self, earlier: Snapshot, seed: [u8; 32]) {
         let now = Instant::now();
         self.media.restore(earlier.peers);
-        self.mixes.restore(earlier.muted, earlier.targets);
+        self.mixes.restore(
+            earlier.muted,
+            earlier.volumes,
+            earlier.targets,
+            earlier.recordings,
+            earlier.filters,
+        );
+        self.mixes.restore_forwards(earlier.forwards);
         self.signalling = Signalling::restore(earlier.rooms, now, Limits::default(), seed);
         self.signalling.set_scene_rules(self.mixes.scene_rules());
+        self.end_earlier_cohosts(earlier.cohosts);
     }
 
     /// PeerConnections of an earlier process with which the plane could not go on.
@@ -62,9 +70,14 @@ impl Edge {
             rooms: self.signalling.save(now),
             peers: self.media.save(),
             muted: self.mixes.muted().clone(),
+            volumes: self.mixes.volumes().clone(),
             targets: self.mixes.saved_targets(),
+            recordings: self.mixes.saved_recordings(),
+            forwards: self.mixes.saved_forwards(),
+            cohosts: self.cohosts.save(),
             certificate: saver.certificate.clone(),
             https: saver.https.clone(),
+            filters: self.mixes.saved_filters(),
         };
         saver.save(now, &state);
     }

@@ -1,24 +1,34 @@
 //! The one task that owns all state: rooms, sessions, mixers. Everybody else sends it messages.
 
+mod cohosts;
+mod filters;
+mod forwards;
 mod handover;
 mod idle;
+mod inspect;
 mod media;
 mod metrics;
 mod mix;
 mod overview;
+mod recordings;
 mod scenes;
 mod targets;
 
+pub(crate) use filters::{FilterError, SavedFilters};
+pub(crate) use forwards::{ForwardError, RoomForwards};
 pub(crate) use media::MediaSetup;
 pub(crate) use metrics::Metrics;
 pub(crate) use mix::MixSetup;
+pub(crate) use recordings::RecordError;
 pub(crate) use targets::{MAX_TARGETS, RoomTargets, TargetError, Template};
 
 use crate::handle::{EdgeError, EdgeHandle, NewTarget, Request, Resource, SocketOutput};
 use crate::handover::Saver;
-use crate::view::TargetView;
+use crate::view::{RoomRecordingView, TargetView};
 use crate::webhooks::{Event, Webhooks};
-use lianmai_mixer_control::TargetId;
+use cohosts::Cohosts;
+use lianmai_mixer_control::filter::Filters;
+use lianmai_mixer_control::{Record, TargetId};
 use lianmai_plane::Event as PlaneEvent;
 use lianmai_room::{ConnectionId, EndpointLoss, Limits, Output, Signalling, WhipSession};
 use lianmai_webrtc::{LostReason, TransportEvent};
@@ -41,11 +51,14 @@ pub(crate) struct Edge {
     signalling: Signalling,
     media: Media,
     mixes: Mixes,
+    cohosts: Cohosts,
     sockets: BTreeMap<ConnectionId, mpsc::Sender<SocketOutput>>,
     requests: mpsc::Receiver<Request>,
     started: Instant,
     metrics: Metrics,
     webhooks: Webhooks,
+    /// Those of snapshots.
+    picture_webhooks: Webhooks,
     saver: Option<Saver>,
     /// The revision of the rooms that the saver knows of.
     seen: u64,
@@ -71,8 +84,10 @@ impl Edge {
         let mut edge = Self {
             signalling: Signalling::new(Limits::default(), seed),
             webhooks: mixes.spec.webhooks.clone(),
+            picture_webhooks: mixes.spec.snapshots.webhooks.clone(),
             mixes: Mixes::new(mixes, media.plane.clone(), &metrics),
             media: Media::new(media, metrics.endpoints.clone()),
+            cohosts: Cohosts::default(),
             sockets: BTreeMap::new(),
             requests,
             saver: None,
@@ -102,9 +117,9 @@ impl Edge {
         self.urgent();
         self.carry_out();
         self.mixes.finish().await;
-        let webhooks = self.webhooks;
-        // It blocks for two seconds at most; a panic in there concerns nobody any more.
-        let _ = tokio::task::spawn_blocking(move || webhooks.finish()).await;
+        let webhooks = [self.webhooks, self.picture_webhooks];
+        // It blocks for two seconds each at most; a panic in there concerns nobody any more.
+        let _ = tokio::task::spawn_blocking(move || webhooks.iter().for_each(Webhooks::finish)).await;
     }
 
     fn targets(&mut self, room: &str) -> Result<Vec<TargetView>, TargetError> {
@@ -122,6 +137,17 @@ impl Edge {
         self.mixes.remove_target(room, id)
     }
 
+    fn recording(&self, room: &str) -> Result<RoomRecordingView, EdgeError> {
+        self.must_be_there(room)?;
+        Ok(self.mixes.recording(room))
+    }
+
+    fn set_recording(&mut self, room: &str, record: Record) -> Result<RoomRecordingView, EdgeError> {
+        self.must_be_there(room)?;
+        self.mixes.set_recording(room, record)?;
+        Ok(self.mixes.recording(room))
+    }
+
     /// A room has targets as long as it is open, or its mix goes on.
     fn must_be_there(&self, room: &str) -> Result<(), TargetError> {
         let is_open = self.signalling.rooms().any(|open| open.name == room);
@@ -129,6 +155,16 @@ impl Edge {
             return Ok(());
         }
         Err(TargetError::NoRoom(room.to_owned()))
+    }
+
+    fn filters(&self, room: &str, user: &str) -> Result<Filters, FilterError> {
+        self.signalling.find_participant(room, user)?;
+        Ok(self.mixes.filters(room, user).clone())
+    }
+
+    fn set_filters(&mut self, room: &str, user: &str, filters: &Filters) -> Result<(), FilterError> {
+        self.signalling.find_participant(room, user)?;
+        self.mixes.set_filters(room, user, filters)
     }
 
     fn due(&self) -> Instant {
@@ -187,6 +223,13 @@ impl Edge {
                         .map(resource),
                 );
             }
+            Request::CohostPublish {
+                room,
+                user,
+                offer,
+                over,
+                reply,
+            } => respond(reply, self.cohost_publish(&room, &user, &offer, over)),
             Request::Patch {
                 resource,
                 if_match,
@@ -198,7 +241,10 @@ impl Edge {
                     signalling.patch(resource, if_match.as_deref(), &fragment, media),
                 );
             }
-            Request::Delete { resource, reply } => respond(reply, signalling.delete(resource, media)),
+            Request::Delete { resource, reply } => {
+                respond(reply, signalling.delete(resource, media));
+                self.cohosts.ended(resource);
+            }
             Request::Rooms { reply } => self.show_rooms(reply),
             Request::Stats { reply } => self.show_stats(reply),
             Request::Kick { room, user, reply } => respond(reply, signalling.kick(&room, &user, media)),
@@ -217,9 +263,46 @@ impl Edge {
                 respond(reply, self.remove_target(&room, id));
                 self.changed();
             }
+            Request::Snapshot { room, user, reply } => {
+                let (sender, answer) = tokio::sync::oneshot::channel();
+                match self.snapshot(&room, user.as_deref(), sender) {
+                    Ok(()) => drop(reply.send(Ok(answer))),
+                    Err(error) => drop(reply.send(Err(error))),
+                }
+            }
+            Request::Forwards { room, user, reply } => respond(reply, self.forwards(&room, &user)),
+            Request::AddForward {
+                room,
+                user,
+                forward,
+                reply,
+            } => {
+                respond(reply, self.add_forward(&room, &user, &forward));
+                self.changed();
+            }
+            Request::RemoveForward {
+                room,
+                user,
+                id,
+                reply,
+            } => {
+                respond(reply, self.remove_forward(&room, &user, id));
+                self.changed();
+            }
+            Request::DescribeForward {
+                room,
+                user,
+                id,
+                reply,
+            } => respond(reply, self.describe_forward(&room, &user, id)),
             Request::Layout { room, reply } => respond(reply, signalling.scene(&room).cloned().map(Box::new)),
             Request::SetLayout { room, scene, reply } => {
                 respond(reply, signalling.set_scene(&room, *scene));
+            }
+            Request::Recording { room, reply } => respond(reply, self.recording(&room)),
+            Request::SetRecording { room, record, reply } => {
+                respond(reply, self.set_recording(&room, record));
+                self.changed();
             }
             Request::Mute {
                 room,
@@ -232,6 +315,29 @@ impl Edge {
                     reply,
                     publication.map(|source| self.mixes.mute(&room, source, audio)),
                 );
+                self.changed();
+            }
+            Request::SetVolume {
+                room,
+                user,
+                volume,
+                reply,
+            } => {
+                let publication = signalling.publication(&room, &user);
+                respond(
+                    reply,
+                    publication.map(|source| self.mixes.set_volume(&room, source, volume)),
+                );
+                self.changed();
+            }
+            Request::Filters { room, user, reply } => respond(reply, self.filters(&room, &user)),
+            Request::SetFilters {
+                room,
+                user,
+                filters,
+                reply,
+            } => {
+                respond(reply, self.set_filters(&room, &user, &filters));
                 self.changed();
             }
         }
@@ -280,6 +386,7 @@ impl Edge {
         self.look_for_changes();
         self.metrics.show(self.signalling.counters());
         self.webhooks.show();
+        self.picture_webhooks.show();
     }
 
     fn execute(&mut self, outputs: Vec<Output>) {
@@ -328,12 +435,23 @@ impl Edge {
                     tracing::info!(%room, layout = ?scene.layout, "layout changed");
                     self.mixes.set_scene(room.as_str(), scene);
                 }
+                Output::VolumeChanged {
+                    room,
+                    endpoint,
+                    volume,
+                } => {
+                    self.mixes.set_volume(room.as_str(), endpoint, volume);
+                    self.changed();
+                }
                 Output::Unpublished { room, user, endpoint } => {
                     let (room, user) = (room.as_str(), user.as_str());
                     self.mixes.remove(room, endpoint, Instant::now());
                     self.webhooks.say(&Event::HostLeft { room, user });
                 }
-                Output::ResourceEnded { resource } => tracing::debug!(?resource, "session ended"),
+                Output::ResourceEnded { resource } => {
+                    tracing::debug!(?resource, "session ended");
+                    self.cohosts.ended(resource);
+                }
             }
         }
     }

@@ -10,7 +10,7 @@ use lianmai_plane::{FlowStats, Snapshot, SourceStats, TrackStats, TransitTimes};
 use lianmai_room::{ParticipantState, RoomState, SubscriptionState, Via};
 use lianmai_webrtc::media::{Codec, Kind};
 use lianmai_webrtc::{EndpointId, SrtpProfile};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 use tokio::sync::oneshot;
 
@@ -25,6 +25,7 @@ impl Edge {
             .map(|room| (self.mixes.view(&room.name), room))
             .collect();
         let endpoints = shown(&self.media);
+        let cohosts = self.cohosts.endpoints();
         let plane = self.media.plane().clone();
         tokio::spawn(async move {
             let views = plane
@@ -32,7 +33,11 @@ impl Edge {
                 .await
                 .map_err(|_| EdgeError::ShuttingDown)
                 .map(|snapshot| {
-                    let join = Join { endpoints, snapshot };
+                    let join = Join {
+                        endpoints,
+                        cohosts,
+                        snapshot,
+                    };
                     rooms
                         .into_iter()
                         .map(|(mixer, room)| join.room(room, mixer))
@@ -108,6 +113,8 @@ impl Shown {
 
 struct Join {
     endpoints: BTreeMap<EndpointId, Shown>,
+    /// Those of co-hosts by RTMP.
+    cohosts: BTreeSet<EndpointId>,
     snapshot: Snapshot,
 }
 
@@ -128,6 +135,13 @@ impl Join {
     fn participant(&self, participant: ParticipantState) -> ParticipantView {
         let via = match participant.via {
             Via::Kurento => "kurento",
+            Via::Whip
+                if participant
+                    .publication
+                    .is_some_and(|id| self.cohosts.contains(&id)) =>
+            {
+                "rtmp"
+            }
             Via::Whip => "whip",
         };
         ParticipantView {

@@ -2,7 +2,7 @@
 
 use crate::handle::NewTarget;
 use crate::mixers::TargetSpec;
-use lianmai_mixer_control::{TargetId, TargetOptions, TargetOptionsError, TargetUrl};
+use lianmai_mixer_control::{Coding, TargetId, TargetOptions, TargetOptionsError, TargetUrl, UnnamedCodecs};
 use lianmai_rtmp::{RtmpUrl, UrlError, percent_encode};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -39,6 +39,9 @@ pub(crate) enum TargetError {
     /// Not how a target can be published to.
     #[error(transparent)]
     Options(#[from] TargetOptionsError),
+    /// Not what the mix is coded with.
+    #[error(transparent)]
+    Codecs(#[from] UnnamedCodecs),
     /// A room has as many as a mixer takes.
     #[error("room {0:?} has {MAX_TARGETS} targets already: take one away first")]
     TooMany(String),
@@ -48,6 +51,8 @@ pub(crate) enum TargetError {
 #[derive(Debug)]
 pub(super) struct Targets {
     defaults: Vec<Template>,
+    /// What they get.
+    coding: Coding,
     rooms: BTreeMap<String, RoomTargets>,
 }
 
@@ -75,9 +80,10 @@ impl Template {
 }
 
 impl Targets {
-    pub(super) const fn new(defaults: Vec<Template>) -> Self {
+    pub(super) const fn new(defaults: Vec<Template>, coding: Coding) -> Self {
         Self {
             defaults,
+            coding,
             rooms: BTreeMap::new(),
         }
     }
@@ -91,6 +97,7 @@ impl Targets {
     pub(super) fn add(&mut self, room: &str, new: NewTarget) -> Result<TargetSpec, TargetError> {
         RtmpUrl::for_room(&new.url.0, room)?;
         new.options.check()?;
+        self.coding.check(new.options.tags)?;
         let known = self.room(room);
         if known.list.len() >= MAX_TARGETS {
             return Err(TargetError::TooMany(room.to_owned()));
@@ -158,7 +165,7 @@ impl RoomTargets {
 mod tests {
     use super::{MAX_TARGETS, TargetError, Targets, Template};
     use crate::handle::NewTarget;
-    use lianmai_mixer_control::{TagNames, TargetId, TargetOptions, TargetUrl};
+    use lianmai_mixer_control::{AudioCodec, Coding, TagNames, TargetId, TargetOptions, TargetUrl};
 
     fn new(url: &str) -> NewTarget {
         NewTarget {
@@ -168,9 +175,8 @@ mod tests {
     }
 
     fn targets() -> Targets {
-        Targets::new(vec![
-            Template::parse("rtmp://cdn/live/{room}?k=1#tags=enhanced").expect("good"),
-        ])
+        let template = Template::parse("rtmp://cdn/live/{room}?k=1#tags=enhanced").expect("good");
+        Targets::new(vec![template], Coding::default())
     }
 
     #[test]
@@ -226,6 +232,20 @@ mod tests {
     }
 
     #[test]
+    fn legacy_tags_are_refused_where_a_codec_has_no_name_in_them() {
+        let opus = Coding {
+            audio: AudioCodec::Opus,
+            ..Coding::default()
+        };
+        let mut targets = Targets::new(Vec::new(), opus);
+        let mut old = new("rtmp://b/c/d");
+        assert!(targets.add("a", old.clone()).is_ok(), "it is left to us");
+        old.options.tags = TagNames::Legacy;
+        let error = targets.add("a", old).expect_err("refused").to_string();
+        assert!(error.contains("Opus") && error.contains("enhanced"), "{error}");
+    }
+
+    #[test]
     fn a_room_has_no_more_than_a_mixer_takes() {
         let mut targets = targets();
         let added = (0..40)
@@ -238,7 +258,7 @@ mod tests {
     fn a_later_process_goes_on_from_what_was_saved() {
         let mut earlier = targets();
         earlier.add("a", new("rtmp://b/c/d")).expect("good");
-        let mut later = Targets::new(Vec::new());
+        let mut later = Targets::new(Vec::new(), Coding::default());
         let saved = postcard::to_stdvec(&earlier.save()).expect("plain data");
         later.restore(postcard::from_bytes(&saved).expect("what was written"));
         assert_eq!(later.of("a"), earlier.of("a"));

@@ -1,9 +1,10 @@
 //! The state of the edge as it is written down.
 
-use crate::edge::RoomTargets;
+use crate::edge::{RoomForwards, RoomTargets, SavedFilters};
 use crate::http::SelfSigned;
+use lianmai_mixer_control::{Record, Volume};
 use lianmai_plane::Command;
-use lianmai_room::Saved;
+use lianmai_room::{ResourceId, Saved};
 use lianmai_webrtc::media::Track;
 use lianmai_webrtc::{EndpointId, SavedCertificate, SavedEndpoint};
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Of everything below, down to the crates that it comes from: one that reads another format would find nonsense, so a test
 /// holds this number together with the bytes of a state.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// Everything that a process needs to go on as the one before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,12 +23,22 @@ pub(crate) struct Snapshot {
     pub(crate) peers: Vec<Peer>,
     /// Streams whose sound is not in the mix.
     pub(crate) muted: BTreeSet<EndpointId>,
+    /// How loud streams are in the mix, if that was said.
+    pub(crate) volumes: BTreeMap<EndpointId, Volume>,
     /// Where the mixes of rooms are published to.
     pub(crate) targets: BTreeMap<String, RoomTargets>,
+    /// What of rooms is recorded, where somebody said so.
+    pub(crate) recordings: BTreeMap<String, Record>,
+    /// Where the streams of hosts are sent on to.
+    pub(crate) forwards: BTreeMap<String, RoomForwards>,
+    /// Sessions of RTMP co-hosts, whose bridges end with this process.
+    pub(crate) cohosts: BTreeSet<ResourceId>,
     /// What answers to offers named.
     pub(crate) certificate: SavedCertificate,
     /// What browsers were asked to accept.
     pub(crate) https: Option<SelfSigned>,
+    /// What is done to participants' pictures.
+    pub(crate) filters: SavedFilters,
 }
 
 /// One PeerConnection.

@@ -1,9 +1,14 @@
-//! The admin API under `/api/v1`: look into rooms, mute, kick, close, change layouts,
-//! publish elsewhere. Described by an OpenAPI document that is made
+//! The admin API under `/api/v1`: look into rooms, mute, kick, close, change layouts and volumes,
+//! publish and record, take snapshots, send RTP on. Described by an OpenAPI document that is made
 //! from this file.
 
+mod filters;
+mod forwards;
 mod layout;
+mod recording;
+mod snapshots;
 mod targets;
+mod volume;
 
 use super::AdminAccess;
 use super::error::{ApiError, ErrorBody, ErrorDetail};
@@ -11,8 +16,8 @@ use super::metrics::Rejected;
 use super::page;
 use super::routes::Shared;
 use crate::view::{
-    FlowView, LegView, MixerView, ParticipantView, RoomView, StatsView, StreamView, TargetView, TrackView,
-    TransitView,
+    FlowView, ForwardView, LegView, MixerView, ParticipantView, RecordingView, RoomRecordingView, RoomView,
+    StatsView, StreamView, TargetView, TrackView, TransitView,
 };
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{ConnectInfo, Path, Request, State};
@@ -21,11 +26,15 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, put};
 use axum::{Json, Router};
+use forwards::ForwardRequest;
+use lianmai_mixer_control::filter::Filters;
 use lianmai_mixer_control::scene::Scene;
+use recording::RecordRequest;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use targets::TargetRequest;
 use utoipa::{OpenApi, ToSchema};
+use volume::VolumeRequest;
 
 pub(super) fn routes(shared: &Shared) -> Router<Shared> {
     let guarded = Router::new()
@@ -43,7 +52,38 @@ pub(super) fn routes(shared: &Shared) -> Router<Shared> {
             get(targets::list).post(targets::add),
         )
         .route("/api/v1/rooms/{room}/targets/{target}", delete(targets::remove))
+        .route(
+            "/api/v1/rooms/{room}/participants/{user}/volume",
+            put(volume::change),
+        )
+        .route(
+            "/api/v1/rooms/{room}/recording",
+            get(recording::show)
+                .put(recording::change)
+                .delete(recording::stop),
+        )
         .route("/api/v1/stats", get(stats))
+        .route("/api/v1/rooms/{room}/snapshot.jpg", get(snapshots::of_mix))
+        .route(
+            "/api/v1/rooms/{room}/participants/{user}/snapshot.jpg",
+            get(snapshots::of_participant),
+        )
+        .route(
+            "/api/v1/rooms/{room}/participants/{user}/forwards",
+            get(forwards::list).post(forwards::add),
+        )
+        .route(
+            "/api/v1/rooms/{room}/participants/{user}/forwards/{forward}",
+            delete(forwards::remove),
+        )
+        .route(
+            "/api/v1/rooms/{room}/participants/{user}/forwards/{forward}/stream.sdp",
+            get(forwards::describe),
+        )
+        .route(
+            "/api/v1/rooms/{room}/participants/{user}/filters",
+            get(filters::show).put(filters::change),
+        )
         .layer(from_fn_with_state(shared.clone(), guard));
     Router::new()
         .route("/api/v1/", get(page::api))
@@ -72,7 +112,7 @@ pub(super) async fn guard(State(shared): State<Shared>, request: Request, next: 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Lianmai edge", description = "Look into rooms, mute, kick and close; publish mixes."),
-    paths(rooms, room, close, mixer, layout::show, layout::change, kick, mute, targets::list, targets::add, targets::remove, stats),
+    paths(rooms, room, close, mixer, layout::show, layout::change, kick, mute, targets::list, targets::add, targets::remove, volume::change, stats, recording::show, recording::change, recording::stop, snapshots::of_mix, snapshots::of_participant, forwards::list, forwards::add, forwards::remove, forwards::describe, filters::show, filters::change),
     components(schemas(
         ErrorBody<'_>,
         ErrorDetail<'_>,
@@ -81,6 +121,7 @@ pub(super) async fn guard(State(shared): State<Shared>, request: Request, next: 
         MuteRequest,
         ParticipantView,
         FlowView,
+    RecordRequest, RecordingView, RoomRecordingView, ForwardRequest, ForwardView,
         RoomView,
         Scene,
         StatsView,
@@ -88,7 +129,9 @@ pub(super) async fn guard(State(shared): State<Shared>, request: Request, next: 
         TargetRequest,
         TargetView,
         TrackView,
-        TransitView
+        TransitView,
+        VolumeRequest,
+        Filters
     ))
 )]
 struct Document;

@@ -1,13 +1,15 @@
 //! Every refusal looks alike: a status and `{"error": {"code", "message"}}`.
 
 use super::routes::MAX_BODY;
-use crate::edge::TargetError;
+use crate::edge::{FilterError, ForwardError, RecordError, TargetError};
 use crate::handle::EdgeError;
+use crate::snapshots::SnapshotError;
 use axum::Json;
 use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use lianmai_mixer_control::NoSnapshot;
 use lianmai_room::{MediaError, ResourceError, RoomError};
 use serde::Serialize;
 use std::borrow::Cow;
@@ -91,9 +93,20 @@ impl From<EdgeError> for ApiError {
             }
             EdgeError::Resource(ResourceError::Media(refused)) => of_media(refused),
             EdgeError::Target(refused) => of_target(refused),
+            EdgeError::Record(RecordError::NoDirectory) => (StatusCode::CONFLICT, "no_directory"),
+            EdgeError::Snapshot(refused) => of_snapshot(refused),
+            EdgeError::Forward(refused) => of_forward(refused),
+            EdgeError::Filter(FilterError::Room(refused)) => of_room(refused),
+            EdgeError::Filter(FilterError::Filters(_)) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_filter"),
+            EdgeError::Filter(FilterError::TooMany(_)) => (StatusCode::CONFLICT, "limit_reached"),
             EdgeError::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
         };
-        Self::new(status, code, error.to_string())
+        let told = Self::new(status, code, error.to_string());
+        match code {
+            // Within a second there may be a snapshot.
+            "busy" | "mixer_starting" => told.retry_after(1),
+            _ => told,
+        }
     }
 }
 
@@ -131,8 +144,31 @@ fn of_target(error: &TargetError) -> (StatusCode, &'static str) {
         TargetError::NoRoom(_) => (StatusCode::NOT_FOUND, "room_not_found"),
         TargetError::NoTarget { .. } => (StatusCode::NOT_FOUND, "target_not_found"),
         TargetError::Url(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_url"),
-        TargetError::Options(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_option"),
+        TargetError::Options(_) | TargetError::Codecs(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_option"),
         TargetError::TooMany(_) => (StatusCode::CONFLICT, "limit_reached"),
+    }
+}
+
+fn of_snapshot(error: &SnapshotError) -> (StatusCode, &'static str) {
+    match error {
+        SnapshotError::NotMixed(_) => (StatusCode::CONFLICT, "not_mixed"),
+        SnapshotError::Starting => (StatusCode::SERVICE_UNAVAILABLE, "mixer_starting"),
+        SnapshotError::Waiting | SnapshotError::None(NoSnapshot::Busy) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "busy")
+        }
+        SnapshotError::None(NoSnapshot::NoVideo) => (StatusCode::CONFLICT, "no_video"),
+        SnapshotError::None(NoSnapshot::NoPicture) => (StatusCode::CONFLICT, "no_picture"),
+        SnapshotError::None(NoSnapshot::Failed) => (StatusCode::INTERNAL_SERVER_ERROR, "snapshot_failed"),
+    }
+}
+
+fn of_forward(error: &ForwardError) -> (StatusCode, &'static str) {
+    match error {
+        ForwardError::Room(refused) => of_room(refused),
+        ForwardError::NoForward { .. } => (StatusCode::NOT_FOUND, "forward_not_found"),
+        ForwardError::Wrong(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_forward"),
+        ForwardError::TooMany(_) => (StatusCode::CONFLICT, "limit_reached"),
+        ForwardError::NothingToSend(_) => (StatusCode::CONFLICT, "nothing_to_send"),
     }
 }
 

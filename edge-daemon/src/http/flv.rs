@@ -12,6 +12,7 @@ use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYP
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_core::Stream;
+use lianmai_origin::{HlsError, HlsFile};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,10 +22,15 @@ use tokio::sync::OwnedSemaphorePermit;
 /// An FLV file that goes on while it is live.
 pub(crate) type FlvStream = Pin<Box<dyn Stream<Item = Bytes> + Send>>;
 
+/// A file, once it is there.
+pub(crate) type HlsAnswer = Pin<Box<dyn Future<Output = Result<Bytes, HlsError>> + Send>>;
+
 /// Where mixed streams come from.
 pub(crate) trait LiveStreams: Send + Sync {
     /// The stream of this name from its next key frame on, headers first; `None` when nobody is live under it.
     fn subscribe(&self, name: &str) -> Option<FlvStream>;
+    /// A file of this stream as HLS.
+    fn hls(&self, name: String, file: HlsFile) -> HlsAnswer;
 }
 
 pub(super) fn routes() -> Router<Shared> {
@@ -37,7 +43,9 @@ async fn play(
 ) -> Result<Response, ApiError> {
     let Path(file) = path?;
     let Some(room) = file.strip_suffix(".flv") else {
-        return Err(ApiError::not_found("streams are at /live/{room}.flv"));
+        return Err(ApiError::not_found(
+            "streams are at /live/{room}.flv and /live/{room}/index.m3u8",
+        ));
     };
     let Ok(place) = Arc::clone(&shared.players).try_acquire_owned() else {
         shared.metrics.reject(Rejected::PlayerLimit);

@@ -6,6 +6,7 @@
 mod admin;
 mod error;
 mod flv;
+mod hls;
 mod kurento;
 mod metrics;
 mod pace;
@@ -18,7 +19,7 @@ mod whip;
 #[cfg(test)]
 mod testing;
 
-pub(crate) use flv::{FlvStream, LiveStreams};
+pub(crate) use flv::{FlvStream, HlsAnswer, LiveStreams};
 pub(crate) use metrics::Metrics;
 pub(crate) use tls::{SelfSigned, TlsError};
 

@@ -3,7 +3,7 @@
 use super::error::ApiError;
 use super::metrics::{Metrics, Rejected};
 use super::{AdminAccess, LiveStreams, MAX_PLAYERS, MAX_SOCKETS, Services};
-use super::{admin, flv, kurento, metrics, page, whip};
+use super::{admin, flv, hls, kurento, metrics, page, whip};
 use crate::handle::EdgeHandle;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -66,6 +66,7 @@ pub(super) fn router(shared: Shared) -> Router {
         .merge(kurento::routes(&shared))
         .merge(whip::routes())
         .merge(flv::routes())
+        .merge(hls::routes())
         .merge(admin::routes(&shared))
         .route("/healthz", get(metrics::health))
         .route("/metrics", get(metrics::show))

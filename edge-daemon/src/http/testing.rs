@@ -2,15 +2,21 @@
 
 use super::metrics::Metrics;
 use super::routes::{self, Shared};
-use super::{AdminAccess, FlvStream, LiveStreams, Services};
-use crate::edge::TargetError;
+use super::{AdminAccess, FlvStream, HlsAnswer, LiveStreams, Services};
+use crate::edge::{FilterError, RecordError, TargetError};
 use crate::handle::{EdgeError, EdgeHandle, Patched, Request, Resource, SocketOutput};
-use crate::view::{MixerView, ParticipantView, RoomView, StatsView, TargetView, TransitView};
+use crate::snapshots::{Snapshot, SnapshotError};
+use crate::view::{
+    ForwardView, MixerView, ParticipantView, RecordingView, RoomRecordingView, RoomView, StatsView,
+    TargetView, TransitView,
+};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, StatusCode, request};
 use futures_core::Stream;
-use lianmai_mixer_control::Canvas;
+use lianmai_mixer_control::filter::{Filter, Filters};
+use lianmai_mixer_control::{Canvas, NoSnapshot, Record, SnapshotHeader};
+use lianmai_origin::{HlsError, HlsFile};
 use lianmai_room::{
     ConnectionId, Limits, MediaError, ResourceError, ResourceId, RoomError, RoomName, Signalling, UserName,
 };
@@ -20,7 +26,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tower::ServiceExt;
 
 /// The id of every session that the fake edge makes.
@@ -119,6 +125,8 @@ impl Rules {
                 self.tell(format!("subscribe {room} {user} {offer}"));
                 let _ = reply.send(session(&room, &user, &offer));
             }
+            // Co-hosts by RTMP do not come by HTTP.
+            Request::CohostPublish { .. } => {}
             Request::Patch {
                 resource,
                 if_match,
@@ -170,6 +178,59 @@ impl Rules {
                 };
                 let _ = reply.send(known);
             }
+            Request::Recording { room, reply } => {
+                let record = Record {
+                    mix: true,
+                    hosts: false,
+                };
+                let _ = reply.send(present(&room, "alice").map(|()| recording(record)));
+            }
+            Request::SetRecording { room, record, reply } => {
+                self.tell(format!("record {room} {record:?}"));
+                // As an edge without a directory for the hosts' files would.
+                let refused = record.hosts.then_some(RecordError::NoDirectory.into());
+                let done = refused.map_or(Ok(recording(record)), Err);
+                let _ = reply.send(present(&room, "alice").and(done));
+            }
+            Request::Snapshot { room, user, reply } => {
+                self.tell(format!("snapshot {room} {user:?}"));
+                let (sender, answer) = oneshot::channel();
+                let _ = match room.as_str() {
+                    "quiet" => reply.send(Err(SnapshotError::NotMixed(room).into())),
+                    "busy" => reply
+                        .send(Ok(answer))
+                        .map(|()| drop(sender.send(Err(NoSnapshot::Busy.into())))),
+                    // Its mixer ends before it answers.
+                    "dying" => reply.send(Ok(answer)),
+                    _ => reply.send(Ok(answer)).map(|()| drop(sender.send(Ok(snapshot())))),
+                };
+            }
+            Request::Forwards { room, user, reply } => {
+                let _ = reply.send(present(&room, &user).map(|()| vec![forward()]));
+            }
+            Request::AddForward {
+                room,
+                user,
+                forward: new,
+                reply,
+            } => {
+                self.tell(format!("add forward {room} {user} {new:?}"));
+                let _ = reply.send(present(&room, &user).map(|()| forward()));
+            }
+            Request::RemoveForward {
+                room,
+                user,
+                id,
+                reply,
+            } => {
+                self.tell(format!("remove forward {room} {user} {}", id.0));
+                let _ = reply.send(present(&room, &user));
+            }
+            Request::DescribeForward {
+                room, user, reply, ..
+            } => {
+                let _ = reply.send(present(&room, &user).map(|()| "v=0".to_owned()));
+            }
             Request::Mute {
                 room,
                 user,
@@ -178,6 +239,29 @@ impl Rules {
             } => {
                 self.tell(format!("mute {room} {user} {audio}"));
                 let _ = reply.send(present(&room, &user));
+            }
+            Request::SetVolume {
+                room,
+                user,
+                volume,
+                reply,
+            } => {
+                self.tell(format!("volume {room} {user} {}", volume.percent()));
+                let _ = reply.send(present(&room, &user));
+            }
+            Request::Filters { room, user, reply } => {
+                let blurred = Filters(vec![Filter::Blur { radius: 4 }]);
+                let _ = reply.send(present(&room, &user).map(|()| blurred));
+            }
+            Request::SetFilters {
+                room,
+                user,
+                filters,
+                reply,
+            } => {
+                self.tell(format!("filters {room} {user} {:?}", filters.0));
+                let checked = filters.check().map_err(|error| FilterError::from(error).into());
+                let _ = reply.send(present(&room, &user).and(checked));
             }
         }
     }
@@ -283,10 +367,12 @@ fn room() -> RoomView {
         receives: Vec::new(),
     };
     let mixer = MixerView {
+        vision_pid: None,
         state: "running".to_owned(),
         pid: Some(7),
         restarts: 0,
         targets: Vec::new(),
+        recordings: Vec::new(),
         stats: None,
     };
     RoomView {
@@ -304,6 +390,46 @@ fn target(id: u32) -> TargetView {
         state: "publishing".to_owned(),
         reason: None,
         options: lianmai_mixer_control::TargetOptions::default(),
+        stats: None,
+    }
+}
+
+fn recording(Record { mix, hosts }: Record) -> RoomRecordingView {
+    let file = RecordingView {
+        file: "show-20261122T181500Z.mp4".to_owned(),
+        host: None,
+        state: "recording".to_owned(),
+        reason: None,
+        bytes: 1000,
+        dropped_frames: 0,
+    };
+    RoomRecordingView {
+        mix,
+        hosts,
+        files: vec![file],
+    }
+}
+
+fn snapshot() -> Snapshot {
+    let header = SnapshotHeader {
+        host: None,
+        request: None,
+        width: 640,
+        height: 360,
+        taken_ms: 1_795_804_502_123,
+        bytes: 4,
+    };
+    let jpeg = b"JPEG".to_vec();
+    Snapshot { header, jpeg }
+}
+
+fn forward() -> ForwardView {
+    ForwardView {
+        id: 3,
+        host: "127.0.0.1".to_owned(),
+        audio_port: Some(5004),
+        video_port: Some(5006),
+        key_frame_seconds: 5,
         stats: None,
     }
 }
@@ -337,6 +463,20 @@ struct OneStream;
 impl LiveStreams for OneStream {
     fn subscribe(&self, name: &str) -> Option<FlvStream> {
         (name == "show").then(|| Box::pin(Pieces(vec!["FLV", "tags"].into_iter())) as FlvStream)
+    }
+
+    fn hls(&self, name: String, file: HlsFile) -> HlsAnswer {
+        Box::pin(async move {
+            match (name.as_str(), file) {
+                ("show", HlsFile::Playlist) => Ok(Bytes::from("#EXTM3U")),
+                ("show", HlsFile::Map(7)) => Ok(Bytes::from("head")),
+                ("show", HlsFile::Segment(7)) => Ok(Bytes::from("segment")),
+                ("young", HlsFile::Playlist) => Err(HlsError::NotYet),
+                ("late", HlsFile::Playlist) => Err(HlsError::TooMany),
+                ("av1", HlsFile::Playlist) => Err(HlsError::Unsupported("av01".to_owned())),
+                (_, _) => Err(HlsError::NotFound),
+            }
+        })
     }
 }
 

@@ -167,6 +167,48 @@ async fn a_client_that_sends_no_request_is_cut_off() {
 }
 
 #[tokio::test]
+async fn a_live_stream_is_hls_whose_list_is_asked_for_again_and_whose_segments_are_kept() {
+    let router = FakeEdge::start().router(AdminAccess::Loopback);
+    let get = |path: &'static str| ask(&router, Request::get(path), Body::empty());
+    let list = get("/live/show/index.m3u8").await;
+    assert_eq!((list.status, list.body.as_str()), (StatusCode::OK, "#EXTM3U"));
+    assert_eq!(
+        (list.header("content-type"), list.header("cache-control")),
+        ("application/vnd.apple.mpegurl", "no-cache")
+    );
+    for (path, body) in [("/live/show/init-7.mp4", "head"), ("/live/show/7.m4s", "segment")] {
+        let file = get(path).await;
+        assert_eq!((file.status, file.body.as_str()), (StatusCode::OK, body));
+        assert_eq!(file.header("content-type"), "video/mp4");
+        assert!(file.header("cache-control").contains("immutable"));
+        assert_eq!(file.header("access-control-allow-origin"), "*");
+    }
+    for (path, status, code) in [
+        ("/live/show/8.m4s", StatusCode::NOT_FOUND, "not_found"),
+        ("/live/show/index.html", StatusCode::NOT_FOUND, "not_found"),
+        ("/live/none/index.m3u8", StatusCode::NOT_FOUND, "not_found"),
+        (
+            "/live/young/index.m3u8",
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not_yet",
+        ),
+        (
+            "/live/late/index.m3u8",
+            StatusCode::SERVICE_UNAVAILABLE,
+            "limit_reached",
+        ),
+        (
+            "/live/av1/index.m3u8",
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_codec",
+        ),
+    ] {
+        let refused = get(path).await;
+        assert_eq!((refused.status, refused.error()), (status, code.into()), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_live_stream_is_flv_and_an_absent_one_404() {
     let router = FakeEdge::start().router(AdminAccess::Loopback);
     let live = ask(&router, Request::get("/live/show.flv"), Body::empty()).await;

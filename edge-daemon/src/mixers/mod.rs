@@ -3,21 +3,34 @@
 //! A mixer that dies takes nothing with it: the talk does not pass through it, and what it must know is kept here
 //! as [`state::Desired`], which every new process is told from the beginning.
 
+mod forward_metrics;
 mod metrics;
+mod pictures;
 mod process;
+mod recordings;
+mod requests;
 mod sockets;
 mod state;
 mod supervisor;
 mod target;
+mod vision;
+mod vision_metrics;
 
+pub(crate) use forward_metrics::ForwardMetrics;
 pub(crate) use metrics::TargetMetrics;
+pub(crate) use recordings::RecordingMetrics;
+pub(crate) use requests::SnapshotReply;
 pub(crate) use state::Host;
 pub(crate) use target::TargetSpec;
+pub(crate) use vision::VisionSpec;
+pub(crate) use vision_metrics::VisionMetrics;
 
+use crate::snapshots::Snapshots;
 use crate::view::MixerView;
 use crate::webhooks::Webhooks;
+use lianmai_mixer_control::filter::Filters;
 use lianmai_mixer_control::scene::Scene;
-use lianmai_mixer_control::{Settings, TargetId};
+use lianmai_mixer_control::{Forward, ForwardId, Record, Settings, TargetId, Volume};
 use lianmai_plane::PlaneHandle;
 use lianmai_webrtc::EndpointId;
 use prometheus_client::metrics::counter::Counter;
@@ -39,8 +52,16 @@ pub(crate) struct MixerSpec {
     pub(crate) restarts: Counter,
     /// Of the places that they publish to.
     pub(crate) targets: TargetMetrics,
-    /// Told of targets and restarts.
+    /// Of what they record.
+    pub(crate) recordings: RecordingMetrics,
+    /// Told of targets, recordings and restarts.
     pub(crate) webhooks: Webhooks,
+    /// Of forwards.
+    pub(crate) forwards: ForwardMetrics,
+    /// How snapshots are made, and where they go.
+    pub(crate) snapshots: Snapshots,
+    /// What looks at the hosts' pictures.
+    pub(crate) vision: VisionSpec,
 }
 
 /// One room's mixer, whether its process lives at the moment or not.
@@ -86,6 +107,11 @@ impl Mixer {
         self.order(Order::Mute { source, audio });
     }
 
+    /// Make a host louder or softer.
+    pub(crate) fn set_volume(&self, source: EndpointId, volume: Volume) {
+        self.order(Order::Volume { source, volume });
+    }
+
     /// A host speaks, or no longer.
     pub(crate) fn speaking(&self, source: EndpointId, speaking: bool) {
         self.order(Order::Speaking { source, speaking });
@@ -104,6 +130,31 @@ impl Mixer {
     /// Publish there no longer.
     pub(crate) fn remove_target(&self, id: TargetId) {
         self.order(Order::RemoveTarget(id));
+    }
+
+    /// What of the room is recorded.
+    pub(crate) fn record(&self, record: Record) {
+        self.order(Order::Record(record));
+    }
+
+    /// Send a host's RTP to one more place.
+    pub(crate) fn add_forward(&self, forward: Forward) {
+        self.order(Order::AddForward(forward));
+    }
+
+    /// Send it there no longer.
+    pub(crate) fn remove_forward(&self, id: ForwardId) {
+        self.order(Order::RemoveForward(id));
+    }
+
+    /// Make a snapshot of a stream, or of the mix.
+    pub(crate) fn take_snapshot(&self, source: Option<EndpointId>, reply: SnapshotReply) {
+        self.order(Order::Snapshot { source, reply });
+    }
+
+    /// What is to be done to a host's pictures.
+    pub(crate) fn filter(&self, source: EndpointId, filters: Filters) {
+        self.order(Order::Filter { source, filters });
     }
 
     /// What the process does and last reported.

@@ -1,6 +1,6 @@
-//! The two sockets that a mixer process connects to.
+//! The sockets that a mixer process connects to.
 
-use lianmai_mixer_control::{CONTROL_SOCKET, MEDIA_SOCKET};
+use lianmai_mixer_control::{CONTROL_SOCKET, MEDIA_SOCKET, PICTURES_SOCKET};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs::DirBuilder;
 use std::io;
@@ -17,7 +17,7 @@ const MEDIA_BUFFER: usize = 4 << 20;
 /// How much later than to the first socket a mixer may connect to the second.
 const MEDIA_PATIENCE: Duration = Duration::from_secs(2);
 
-/// A private directory with both sockets listening; removed when dropped.
+/// A private directory with the sockets listening; removed when dropped.
 pub(super) struct Sockets {
     dir: PathBuf,
     control: UnixListener,
@@ -25,8 +25,8 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    /// Makes `dir`, readable by this user alone, and listens in it.
-    pub(super) fn listen(dir: PathBuf) -> io::Result<Self> {
+    /// Makes `dir`, readable by this user alone, and listens in it: also for pictures, which come later or never.
+    pub(super) fn listen(dir: PathBuf) -> io::Result<(Self, UnixListener)> {
         let _ = std::fs::remove_dir_all(&dir);
         DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
         let control = UnixListener::bind(dir.join(CONTROL_SOCKET))?;
@@ -34,7 +34,8 @@ impl Sockets {
         media.set_read_timeout(Some(MEDIA_PATIENCE))?;
         media.bind(&SockAddr::unix(dir.join(MEDIA_SOCKET))?)?;
         media.listen(1)?;
-        Ok(Self { dir, control, media })
+        let pictures = UnixListener::bind(dir.join(PICTURES_SOCKET))?;
+        Ok((Self { dir, control, media }, pictures))
     }
 
     /// What the mixer is told to connect to.

@@ -1,12 +1,17 @@
 //! What a room's mixer is meant to do, and what it was last seen doing.
 
+use super::recordings::Recordings;
+use super::requests::SnapshotReply;
 use super::target::{Target, TargetSpec};
 use crate::view::{MixerView, TargetView};
+use lianmai_mixer_control::filter::Filters;
 use lianmai_mixer_control::media::HostId;
 use lianmai_mixer_control::scene::Scene;
 use lianmai_mixer_control::{
-    AudioSource, Settings, TargetId, TargetState, TargetStats, ToMixer, VideoSource,
+    AudioSource, Forward, ForwardId, Record, Settings, TargetId, TargetState, TargetStats, ToMixer,
+    VideoSource, Volume,
 };
+use lianmai_plane::Shown;
 use lianmai_webrtc::EndpointId;
 use std::collections::BTreeMap;
 
@@ -28,11 +33,32 @@ pub(crate) struct Host {
 pub(super) enum Order {
     Add(Host),
     Remove(EndpointId),
-    Mute { source: EndpointId, audio: bool },
-    Speaking { source: EndpointId, speaking: bool },
+    Mute {
+        source: EndpointId,
+        audio: bool,
+    },
+    Volume {
+        source: EndpointId,
+        volume: Volume,
+    },
+    Speaking {
+        source: EndpointId,
+        speaking: bool,
+    },
     Scene(Box<Scene>),
     AddTarget(TargetSpec),
     RemoveTarget(TargetId),
+    Record(Record),
+    AddForward(Forward),
+    RemoveForward(ForwardId),
+    Snapshot {
+        source: Option<EndpointId>,
+        reply: SnapshotReply,
+    },
+    Filter {
+        source: EndpointId,
+        filters: Filters,
+    },
     Stop,
 }
 
@@ -49,7 +75,11 @@ struct Seat {
     id: HostId,
     host: Host,
     muted: bool,
+    volume: Volume,
     speaking: bool,
+    filters: Filters,
+    /// How the process shows it, as far as it said.
+    shown: Option<Shown>,
 }
 
 /// Everything that a new mixer process has to be told.
@@ -58,9 +88,12 @@ pub(super) struct Desired {
     settings: Settings,
     seats: BTreeMap<EndpointId, Seat>,
     targets: Vec<Target>,
+    forwards: Vec<Forward>,
     next_host: u32,
     /// What the picture looks like, if that was said.
     scene: Option<Box<Scene>>,
+    /// What is recorded, and what became of it.
+    pub(super) recordings: Recordings,
 }
 
 impl Desired {
@@ -70,8 +103,10 @@ impl Desired {
             settings,
             seats: BTreeMap::new(),
             targets,
+            forwards: Vec::new(),
             next_host: 0,
             scene: None,
+            recordings: Recordings::default(),
         }
     }
 
@@ -90,6 +125,13 @@ impl Desired {
                 let message = self.seats.get_mut(&source).map(|seat| {
                     seat.muted = audio;
                     seat.mute_message()
+                });
+                (message, TapChange::None)
+            }
+            Order::Volume { source, volume } => {
+                let message = self.seats.get_mut(&source).map(|seat| {
+                    seat.volume = volume;
+                    seat.volume_message()
                 });
                 (message, TapChange::None)
             }
@@ -114,6 +156,27 @@ impl Desired {
                 self.targets.retain(|target| target.spec.id != id);
                 (Some(ToMixer::RemoveTarget { id }), TapChange::None)
             }
+            Order::Record(record) => {
+                self.recordings.wanted = record;
+                (Some(ToMixer::Record(record)), TapChange::None)
+            }
+            Order::AddForward(forward) => {
+                self.forwards.push(forward.clone());
+                (Some(ToMixer::AddForward(forward)), TapChange::None)
+            }
+            Order::RemoveForward(id) => {
+                self.forwards.retain(|forward| forward.id != id);
+                (Some(ToMixer::RemoveForward { id }), TapChange::None)
+            }
+            // Nothing that a later process has to know.
+            Order::Snapshot { .. } => (None, TapChange::None),
+            Order::Filter { source, filters } => {
+                let message = self.seats.get_mut(&source).map(|seat| {
+                    seat.filters = filters;
+                    seat.filter_message()
+                });
+                (message, TapChange::None)
+            }
             Order::Stop => (Some(ToMixer::Shutdown), TapChange::None),
         }
     }
@@ -126,7 +189,10 @@ impl Desired {
             id,
             host,
             muted: false,
+            volume: Volume::default(),
             speaking: false,
+            filters: Filters::default(),
+            shown: None,
         };
         let message = seat.add_message();
         self.seats.insert(source, seat);
@@ -137,14 +203,20 @@ impl Desired {
     pub(super) fn introduction(&self) -> Vec<ToMixer> {
         let hosts = self.seats.values().flat_map(|seat| {
             let muted = seat.muted.then(|| seat.mute_message());
+            let volume = (seat.volume != Volume::default()).then(|| seat.volume_message());
             let speaking = seat.speaking.then(|| seat.speaking_message());
-            std::iter::once(seat.add_message()).chain(muted).chain(speaking)
+            let filters = (!seat.filters.is_empty()).then(|| seat.filter_message());
+            let added = std::iter::once(seat.add_message());
+            added.chain(muted).chain(volume).chain(speaking).chain(filters)
         });
         let targets = self.targets.iter().map(|target| target.spec.message());
+        let record = self.recordings.wanted;
         std::iter::once(ToMixer::Configure(self.settings.clone()))
             .chain(self.scene.clone().map(ToMixer::Scene))
+            .chain(record.is_anything().then_some(ToMixer::Record(record)))
             .chain(hosts)
             .chain(targets)
+            .chain(self.forwards.iter().cloned().map(ToMixer::AddForward))
             .collect()
     }
 
@@ -156,12 +228,34 @@ impl Desired {
             .collect()
     }
 
+    /// What the media socket calls a stream.
+    pub(super) fn host_of(&self, source: EndpointId) -> Option<HostId> {
+        self.seats.get(&source).map(|seat| seat.id)
+    }
+
+    /// The name of a host.
+    pub(super) fn name_of(&self, host: HostId) -> Option<&str> {
+        let seat = self.seats.values().find(|seat| seat.id == host)?;
+        Some(&seat.host.name)
+    }
+
+    /// Where RTP is sent on to.
+    pub(super) fn forwards(&self) -> &[Forward] {
+        &self.forwards
+    }
+
     /// The stream behind a host.
     pub(super) fn source_of(&self, host: HostId) -> Option<EndpointId> {
         self.seats
             .iter()
             .find(|(_, seat)| seat.id == host)
             .map(|(source, _)| *source)
+    }
+
+    /// How a host is shown now; returns its stream, and how it was shown before.
+    pub(super) fn set_shown(&mut self, host: HostId, shown: Shown) -> Option<(EndpointId, Option<Shown>)> {
+        let (source, seat) = self.seats.iter_mut().find(|(_, seat)| seat.id == host)?;
+        Some((*source, seat.shown.replace(shown)))
     }
 
     /// Where a target now stands. `None` if it was taken away meanwhile.
@@ -190,6 +284,9 @@ impl Desired {
             target.state = TargetState::Connecting;
             target.stats = None;
         }
+        for seat in self.seats.values_mut() {
+            seat.shown = None;
+        }
     }
 
     pub(super) fn room(&self) -> &str {
@@ -203,7 +300,9 @@ impl Desired {
             pid: None,
             restarts: 0,
             targets: self.target_views(),
+            recordings: Vec::new(),
             stats: None,
+            vision_pid: None,
         }
     }
 
@@ -232,6 +331,20 @@ impl Seat {
         }
     }
 
+    fn volume_message(&self) -> ToMixer {
+        ToMixer::Volume {
+            host: self.id,
+            volume: self.volume,
+        }
+    }
+
+    fn filter_message(&self) -> ToMixer {
+        ToMixer::Filter {
+            host: self.id,
+            filters: self.filters.clone(),
+        }
+    }
+
     fn mute_message(&self) -> ToMixer {
         ToMixer::Mute {
             host: self.id,
@@ -244,11 +357,14 @@ impl Seat {
 mod tests {
     use super::{Desired, Host, Order, TapChange};
     use crate::mixers::TargetSpec;
+    use lianmai_mixer_control::filter::{Filter, Filters};
     use lianmai_mixer_control::media::HostId;
     use lianmai_mixer_control::scene::Scene;
     use lianmai_mixer_control::{
-        Canvas, SeiKind, Settings, TargetId, TargetOptions, TargetState, TargetUrl, ToMixer,
+        Canvas, Coding, Forward, ForwardId, Record, SeiKind, Settings, TargetId, TargetOptions, TargetState,
+        TargetUrl, ToMixer, Volume,
     };
+    use lianmai_plane::Shown;
     use lianmai_webrtc::EndpointId;
 
     fn desired() -> Desired {
@@ -267,6 +383,9 @@ mod tests {
             font: None,
             rtmps_ca: None,
             sei: SeiKind::default(),
+            loudness: None,
+            vision: false,
+            coding: Coding::default(),
         };
         Desired::new(settings, vec![target(0)])
     }
@@ -313,6 +432,23 @@ mod tests {
     }
 
     #[test]
+    fn a_new_process_is_told_how_loud_hosts_are() {
+        let mut desired = desired();
+        desired.apply(host(1));
+        for percent in [30, 150] {
+            let volume = Volume::try_from(percent).expect("a volume");
+            let source = EndpointId(1);
+            let (told, _) = desired.apply(Order::Volume { source, volume });
+            let said = ToMixer::Volume {
+                host: HostId(0),
+                volume,
+            };
+            assert_eq!(told.as_ref(), Some(&said));
+            assert_eq!(desired.introduction()[2], said);
+        }
+    }
+
+    #[test]
     fn a_new_process_is_told_the_last_scene_and_who_speaks() {
         let mut desired = desired();
         desired.apply(host(1));
@@ -342,6 +478,36 @@ mod tests {
     }
 
     #[test]
+    fn a_new_process_is_told_the_last_filters_of_each_host() {
+        let mut desired = desired();
+        desired.apply(host(1));
+        let said = |radius| Filters(vec![Filter::Blur { radius }]);
+        let source = EndpointId(1);
+        for radius in [3, 5] {
+            let filters = said(radius);
+            let (told, _) = desired.apply(Order::Filter { source, filters });
+            let host = HostId(0);
+            assert_eq!(
+                told,
+                Some(ToMixer::Filter {
+                    host,
+                    filters: said(radius)
+                })
+            );
+        }
+        let told = desired.introduction();
+        assert!(matches!(&told[2], ToMixer::Filter { filters, .. } if *filters == said(5)));
+        let filters = Filters::default();
+        desired.apply(Order::Filter { source, filters });
+        assert!(
+            !desired
+                .introduction()
+                .iter()
+                .any(|told| matches!(told, ToMixer::Filter { .. }))
+        );
+    }
+
+    #[test]
     fn targets_that_were_added_and_taken_away_live_are_so_to_a_new_process_too() {
         let mut desired = desired();
         let (told, _) = desired.apply(Order::AddTarget(target(7)));
@@ -351,6 +517,48 @@ mod tests {
         let told = desired.introduction();
         assert_eq!(told.len(), 2);
         assert!(matches!(told[1], ToMixer::AddTarget { id: TargetId(7), .. }));
+    }
+
+    #[test]
+    fn what_is_recorded_is_told_to_a_new_process_before_anybody_joins() {
+        let mut desired = desired();
+        desired.apply(host(1));
+        let record = Record {
+            mix: true,
+            hosts: true,
+        };
+        let said = ToMixer::Record(record);
+        assert_eq!(desired.apply(Order::Record(record)).0, Some(said.clone()));
+        assert_eq!(desired.introduction()[1], said);
+        desired.apply(Order::Record(Record::default()));
+        assert!(
+            !desired
+                .introduction()
+                .contains(&ToMixer::Record(Record::default()))
+        );
+    }
+
+    #[test]
+    fn forwards_that_were_added_and_taken_away_live_are_so_to_a_new_process_too() {
+        let mut desired = desired();
+        let forward = |id| Forward {
+            id: ForwardId(id),
+            user: "ann".into(),
+            address: std::net::Ipv4Addr::LOCALHOST.into(),
+            audio_port: Some(5004),
+            video_port: None,
+            key_frame_seconds: 5,
+        };
+        for id in 0..2 {
+            let told = desired.apply(Order::AddForward(forward(id))).0;
+            assert_eq!(told, Some(ToMixer::AddForward(forward(id))));
+        }
+        let told = desired.apply(Order::RemoveForward(ForwardId(0))).0;
+        assert_eq!(told, Some(ToMixer::RemoveForward { id: ForwardId(0) }));
+        assert_eq!(
+            desired.introduction().last(),
+            Some(&ToMixer::AddForward(forward(1)))
+        );
     }
 
     #[test]
@@ -369,6 +577,27 @@ mod tests {
         let (_, second) = desired.apply(host(1));
         assert_eq!(first, TapChange::Tap(EndpointId(1), HostId(0)));
         assert_eq!(second, TapChange::Tap(EndpointId(1), HostId(1)));
+    }
+
+    #[test]
+    fn how_a_host_was_shown_is_known_until_its_process_is_gone() {
+        let mut desired = desired();
+        desired.apply(host(1));
+        let shown = |width| Shown { width, height: 180 };
+        assert_eq!(desired.set_shown(HostId(9), shown(0)), None);
+        assert_eq!(
+            desired.set_shown(HostId(0), shown(0)),
+            Some((EndpointId(1), None))
+        );
+        assert_eq!(
+            desired.set_shown(HostId(0), shown(320)),
+            Some((EndpointId(1), Some(shown(0))))
+        );
+        desired.forget_process();
+        assert_eq!(
+            desired.set_shown(HostId(0), shown(0)),
+            Some((EndpointId(1), None))
+        );
     }
 
     #[test]

@@ -16,10 +16,39 @@ pub(crate) enum Event<'a> {
     HostLeft { room: &'a str, user: &'a str },
     /// A target of the mix does something else now.
     TargetState { room: &'a str, target: Target<'a> },
+    /// A recording has a hole, or ended early.
+    RecordingFailed { room: &'a str, recording: Recording<'a> },
     /// The mixer failed, and is started again.
     MixerRestarted { room: &'a str, reason: &'a str },
+    /// A stream by RTMP is not taken into its room, or not for longer.
+    CohostRefused {
+        room: &'a str,
+        user: &'a str,
+        reason: &'a str,
+    },
+    /// What brings one into its room failed, and is started again.
+    CohostRestarted {
+        room: &'a str,
+        user: &'a str,
+        reason: &'a str,
+    },
     /// The mixer ended: its room is empty for long, or closed.
     MixEnded { room: &'a str },
+    /// A picture of a user, or of the mix.
+    Snapshot {
+        room: &'a str,
+        /// Absent for the mix.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user: Option<&'a str>,
+        taken_ms: u64,
+        width: u32,
+        height: u32,
+        /// In the directory of snapshots, if there is one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        file: Option<&'a str>,
+        /// Base64 (RFC 4648 §4).
+        jpeg: &'a str,
+    },
 }
 
 /// A place that a mix is published to.
@@ -34,6 +63,20 @@ pub(crate) struct Target<'a> {
     /// Why, in the last two.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<&'a str>,
+}
+
+/// A recorded file.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Recording<'a> {
+    /// Its name in the directory of recordings.
+    pub(crate) file: &'a str,
+    /// Whose it is; absent for the mix.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) user: Option<&'a str>,
+    /// `behind` or `failed`.
+    pub(crate) state: &'a str,
+    /// Why.
+    pub(crate) reason: &'a str,
 }
 
 #[derive(Serialize)]
@@ -64,15 +107,19 @@ impl Event<'_> {
             Self::HostJoined { .. } => "host_joined",
             Self::HostLeft { .. } => "host_left",
             Self::TargetState { .. } => "target_state",
+            Self::RecordingFailed { .. } => "recording_failed",
             Self::MixerRestarted { .. } => "mixer_restarted",
+            Self::CohostRefused { .. } => "cohost_refused",
+            Self::CohostRestarted { .. } => "cohost_restarted",
             Self::MixEnded { .. } => "mix_ended",
+            Self::Snapshot { .. } => "snapshot",
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Event, Target};
+    use super::{Event, Recording, Target};
     use serde_json::{Value, json};
 
     #[test]
@@ -107,7 +154,35 @@ mod tests {
                 room,
                 reason: "ended",
             },
+            Event::CohostRefused {
+                room,
+                user: "obs",
+                reason: "B-frames",
+            },
+            Event::CohostRestarted {
+                room,
+                user: "obs",
+                reason: "ended",
+            },
             Event::MixEnded { room },
+            Event::RecordingFailed {
+                room,
+                recording: Recording {
+                    file: "show.mp4",
+                    user: None,
+                    state: "failed",
+                    reason: "No space left on device",
+                },
+            },
+            Event::Snapshot {
+                room,
+                user: None,
+                taken_ms: 5,
+                width: 2,
+                height: 2,
+                file: None,
+                jpeg: "/9g=",
+            },
         ] {
             let body: Value = serde_json::from_str(&event.body("e-1", 0)).expect("JSON");
             assert_eq!(body["event"], event.name());

@@ -5,7 +5,8 @@ mod outbox;
 mod sender;
 mod signature;
 
-pub(crate) use event::{Event, Target};
+pub(crate) use event::{Event, Recording, Target};
+pub(crate) use outbox::Limits;
 
 use outbox::{Counters, Message};
 use prometheus_client::metrics::counter::Counter;
@@ -66,6 +67,22 @@ impl Metrics {
         metrics
     }
 
+    /// The same for webhooks that are told of snapshots.
+    pub(crate) fn of_snapshots(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register(
+            "snapshot_webhooks",
+            "Requests to webhooks of snapshots, by outcome",
+            metrics.outcomes.clone(),
+        );
+        registry.register(
+            "snapshot_webhooks_waiting",
+            "Snapshots that wait",
+            metrics.waiting.clone(),
+        );
+        metrics
+    }
+
     fn show(&self, receivers: &[Receiver]) {
         let total = receivers
             .iter()
@@ -109,11 +126,11 @@ impl fmt::Debug for Webhooks {
 
 impl Webhooks {
     /// Starts a thread for each server.
-    pub(crate) fn start(config: &WebhookConfig, metrics: Metrics) -> io::Result<Self> {
+    pub(crate) fn start(config: &WebhookConfig, limits: Limits, metrics: Metrics) -> io::Result<Self> {
         let receivers = config
             .urls
             .iter()
-            .map(|url| Receiver::start(url.clone(), config.secret.clone()))
+            .map(|url| Receiver::start(url.clone(), config.secret.clone(), limits))
             .collect::<io::Result<Vec<_>>>()?;
         Ok(Self(Some(Arc::new(Inner {
             receivers,
@@ -121,6 +138,11 @@ impl Webhooks {
             next: AtomicU64::new(0),
             metrics,
         }))))
+    }
+
+    /// Whether anybody is told.
+    pub(crate) const fn are_there(&self) -> bool {
+        self.0.is_some()
     }
 
     /// Queues an event for all of them. Never waits.
@@ -132,12 +154,14 @@ impl Webhooks {
             inner.next.fetch_add(1, Ordering::Relaxed)
         );
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let body = event.body(&id, u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
+        let body: Arc<str> = event
+            .body(&id, u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+            .into();
         for receiver in &inner.receivers {
             receiver.push(Message {
                 id: id.clone(),
                 event: event.name(),
-                body: body.clone(),
+                body: Arc::clone(&body),
             });
         }
     }

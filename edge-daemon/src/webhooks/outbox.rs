@@ -1,13 +1,31 @@
 //! What waits for one server, and when it is tried: in order, one at a time. No I/O and no clock in here.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Events that wait; beyond, the oldest go.
-const MAX_WAITING: usize = 1024;
+/// What an outbox holds, and how often it tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Events that wait; beyond, the oldest go.
+    pub(crate) waiting: usize,
+    /// Attempts for one event.
+    pub(crate) attempts: u32,
+}
 
-/// Attempts for one event: with the waits between them, about five minutes.
-const MAX_ATTEMPTS: u32 = 10;
+impl Limits {
+    /// Of what is small, and should arrive: with the waits between them, the attempts take about five minutes.
+    pub(crate) const EVENTS: Self = Self {
+        waiting: 1024,
+        attempts: 10,
+    };
+
+    /// Of pictures, which are large and soon old.
+    pub(crate) const PICTURES: Self = Self {
+        waiting: 16,
+        attempts: 3,
+    };
+}
 
 /// Before the second attempt; doubled before each further one.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -23,7 +41,7 @@ pub(super) struct Message {
     /// Its name.
     pub(super) event: &'static str,
     /// JSON.
-    pub(super) body: String,
+    pub(super) body: Arc<str>,
 }
 
 /// How an attempt ended.
@@ -68,8 +86,9 @@ impl Counters {
 }
 
 /// The queue of one server.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Outbox {
+    limits: Limits,
     waiting: VecDeque<Message>,
     /// On its way.
     sent: Option<Message>,
@@ -79,9 +98,21 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
+    /// An empty one.
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            waiting: VecDeque::new(),
+            sent: None,
+            attempts: 0,
+            due: None,
+            counters: Counters::default(),
+        }
+    }
+
     /// One more event.
     pub(super) fn push(&mut self, message: Message) {
-        if self.waiting.len() >= MAX_WAITING {
+        if self.waiting.len() >= self.limits.waiting {
             self.waiting.pop_front();
             self.counters.dropped += 1;
         }
@@ -113,7 +144,7 @@ impl Outbox {
             Outcome::Failed => {
                 self.counters.failed += 1;
                 self.attempts += 1;
-                if self.attempts < MAX_ATTEMPTS {
+                if self.attempts < self.limits.attempts {
                     let doubled = FIRST_WAIT.saturating_mul(1 << (self.attempts - 1).min(16));
                     self.due = Some(now + doubled.min(LONGEST_WAIT));
                     self.waiting.push_front(message);
@@ -141,15 +172,19 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_ATTEMPTS, MAX_WAITING, Message, Outbox, Outcome};
+    use super::{Limits, Message, Outbox, Outcome};
     use std::time::{Duration, Instant};
 
     fn message(number: usize) -> Message {
         Message {
             id: number.to_string(),
             event: "room_opened",
-            body: String::new(),
+            body: String::new().into(),
         }
+    }
+
+    fn outbox() -> Outbox {
+        Outbox::new(Limits::EVENTS)
     }
 
     fn id(message: Option<Message>) -> Option<String> {
@@ -158,7 +193,7 @@ mod tests {
 
     #[test]
     fn events_go_in_order_and_one_at_a_time() {
-        let (mut outbox, now) = (Outbox::default(), Instant::now());
+        let (mut outbox, now) = (outbox(), Instant::now());
         (0..3).for_each(|number| outbox.push(message(number)));
         for number in ["0", "1", "2"] {
             assert_eq!(id(outbox.poll(now)).as_deref(), Some(number));
@@ -171,10 +206,10 @@ mod tests {
 
     #[test]
     fn a_failure_is_repeated_after_growing_waits_and_holds_up_those_behind_it() {
-        let (mut outbox, mut now) = (Outbox::default(), Instant::now());
+        let (mut outbox, mut now) = (outbox(), Instant::now());
         (0..2).for_each(|number| outbox.push(message(number)));
         let mut waits = Vec::new();
-        for _ in 0..MAX_ATTEMPTS - 1 {
+        for _ in 0..Limits::EVENTS.attempts - 1 {
             assert_eq!(id(outbox.poll(now)).as_deref(), Some("0"));
             outbox.finished(now, Outcome::Failed);
             let due = outbox.next(now).expect("it waits");
@@ -195,7 +230,7 @@ mod tests {
 
     #[test]
     fn what_the_server_does_not_want_is_not_repeated() {
-        let (mut outbox, now) = (Outbox::default(), Instant::now());
+        let (mut outbox, now) = (outbox(), Instant::now());
         (0..2).for_each(|number| outbox.push(message(number)));
         outbox.poll(now);
         outbox.finished(now, Outcome::Refused);
@@ -205,12 +240,14 @@ mod tests {
 
     #[test]
     fn a_server_that_is_away_for_long_costs_the_oldest_events_and_no_more_memory() {
-        let (mut outbox, now) = (Outbox::default(), Instant::now());
-        (0..MAX_WAITING + 10).for_each(|number| outbox.push(message(number)));
-        assert_eq!(
-            (outbox.counters().waiting, outbox.counters().dropped),
-            (MAX_WAITING as u64, 10)
-        );
-        assert_eq!(id(outbox.poll(now)).as_deref(), Some("10"));
+        for limits in [Limits::EVENTS, Limits::PICTURES] {
+            let (mut outbox, now) = (Outbox::new(limits), Instant::now());
+            (0..limits.waiting + 10).for_each(|number| outbox.push(message(number)));
+            assert_eq!(
+                (outbox.counters().waiting, outbox.counters().dropped),
+                (limits.waiting as u64, 10)
+            );
+            assert_eq!(id(outbox.poll(now)).as_deref(), Some("10"));
+        }
     }
 }

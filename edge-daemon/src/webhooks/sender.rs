@@ -1,7 +1,7 @@
 //! The thread of one server: takes from the outbox, sends, says how it went.
 
 use super::Secret;
-use super::outbox::{Counters, Message, Outbox, Outcome};
+use super::outbox::{Counters, Limits, Message, Outbox, Outcome};
 use super::signature::sign;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -45,9 +45,9 @@ impl Shared {
 }
 
 impl Receiver {
-    pub(super) fn start(url: String, secret: Secret) -> io::Result<Self> {
+    pub(super) fn start(url: String, secret: Secret, limits: Limits) -> io::Result<Self> {
         let shared = Arc::new(Shared {
-            outbox: Mutex::default(),
+            outbox: Mutex::new(Outbox::new(limits)),
             changed: Condvar::new(),
         });
         let (theirs, agent) = (Arc::clone(&shared), agent());
@@ -112,7 +112,7 @@ fn send(agent: &ureq::Agent, url: &str, secret: &Secret, message: &Message) -> O
         .header("lianmai-delivery", &message.id)
         .header("lianmai-timestamp", now.to_string())
         .header("lianmai-signature", sign(secret, now, &message.body))
-        .send(&message.body);
+        .send(&*message.body);
     match answer {
         Ok(answer) => judge(answer.status().as_u16(), message),
         Err(error) => {

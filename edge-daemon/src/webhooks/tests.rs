@@ -1,6 +1,6 @@
 //! Webhooks against a server of the test, over real sockets.
 
-use super::{Event, Metrics, Secret, WebhookConfig, Webhooks, signature};
+use super::{Event, Limits, Metrics, Secret, WebhookConfig, Webhooks, signature};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
@@ -67,7 +67,12 @@ fn server(statuses: &'static [u16]) -> (String, Receiver<Request>) {
 
 fn start(urls: Vec<String>) -> Webhooks {
     let secret = Secret(b"a secret of sixteen".to_vec());
-    Webhooks::start(&WebhookConfig { urls, secret }, Metrics::default()).expect("threads")
+    Webhooks::start(
+        &WebhookConfig { urls, secret },
+        Limits::EVENTS,
+        Metrics::default(),
+    )
+    .expect("threads")
 }
 
 fn next(requests: &Receiver<Request>) -> Request {

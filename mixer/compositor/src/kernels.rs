@@ -145,4 +145,50 @@ impl Kernels {
             None => scalar::blend_mask(under, over, mask),
         }
     }
+
+    /// `(sample * gain + offset) / 256`, rounded and kept within a byte.
+    pub(crate) fn affine(self, row: &mut [u8], gain: i32, offset: i32) {
+        match self.fast {
+            Some(fast) => fast.affine(row, gain, offset),
+            None => scalar::affine(row, gain, offset),
+        }
+    }
+
+    /// Noise taken out in time: `before` and `new` become what is shown.
+    pub(crate) fn settle(self, before: &mut [u8], new: &mut [u8], floor: u16, slope: u16) {
+        match self.fast {
+            Some(fast) => fast.settle(before, new, floor, slope),
+            None => scalar::settle(before, new, floor, slope),
+        }
+    }
+
+    /// The unsharp mask of the middle one of three rows; `sums` has room for two samples more than a row.
+    pub(crate) fn sharpen(self, rows: [&[u8]; 3], sums: &mut [u16], amount: i16, out: &mut [u8]) {
+        match self.fast {
+            Some(fast) => {
+                fast.sum_columns(rows, sums);
+                fast.unsharp(rows[1], sums, amount, out);
+            }
+            None => {
+                scalar::sum_columns(rows, sums);
+                scalar::unsharp(rows[1], sums, amount, out);
+            }
+        }
+    }
+
+    /// Means of `window` samples of a row, given by their running sums; `share` is 2^16 / `window`.
+    pub(crate) fn box_row(self, sums: &[u32], window: usize, share: u32, out: &mut [u8]) {
+        match self.fast {
+            Some(fast) => fast.box_row(sums, window, share, out),
+            None => scalar::box_row(sums, window, share, out),
+        }
+    }
+
+    /// The same of columns: one row comes to their sums, and one goes.
+    pub(crate) fn box_column(self, sums: &mut [u16], comes: &[u8], goes: &[u8], share: u32, out: &mut [u8]) {
+        match self.fast {
+            Some(fast) => fast.box_column(sums, comes, goes, share, out),
+            None => scalar::box_column(sums, comes, goes, share, out),
+        }
+    }
 }

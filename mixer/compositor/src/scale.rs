@@ -43,23 +43,7 @@ impl Scaler {
     /// From pictures of the size `source` into `rect`, whose edges are even.
     #[must_use]
     pub fn new(source: Size, rect: Rect, fit: Fit, kernels: Kernels) -> Self {
-        let target = match fit {
-            Fit::Contain if !source.is_empty() && !rect.is_empty() => {
-                rect.centred(source.scaled_into(rect.size()))
-            }
-            Fit::Contain | Fit::Cover | Fit::Stretch => rect,
-        };
-        let crop = match fit {
-            Fit::Cover if source.width > 1 && source.height > 1 && !rect.is_empty() => {
-                Rect::of(source).centred(rect.size().scaled_into(source))
-            }
-            Fit::Contain | Fit::Cover | Fit::Stretch => Rect {
-                x: 0,
-                y: 0,
-                width: source.width,
-                height: source.height,
-            },
-        };
+        let (crop, target) = geometry(source, rect, fit);
         let luma = Pass::new(crop, target);
         let chroma = Pass::new(crop.chroma(), target.chroma());
         Self {
@@ -96,6 +80,28 @@ impl Scaler {
         }
         true
     }
+}
+
+/// Which part of a picture is seen, and where.
+pub(crate) fn geometry(source: Size, rect: Rect, fit: Fit) -> (Rect, Rect) {
+    let target = match fit {
+        Fit::Contain if !source.is_empty() && !rect.is_empty() => {
+            rect.centred(source.scaled_into(rect.size()))
+        }
+        Fit::Contain | Fit::Cover | Fit::Stretch => rect,
+    };
+    let crop = match fit {
+        Fit::Cover if source.width > 1 && source.height > 1 && !rect.is_empty() => {
+            Rect::of(source).centred(rect.size().scaled_into(source))
+        }
+        Fit::Contain | Fit::Cover | Fit::Stretch => Rect {
+            x: 0,
+            y: 0,
+            width: source.width,
+            height: source.height,
+        },
+    };
+    (crop, target)
 }
 
 impl Pass {

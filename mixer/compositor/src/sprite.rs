@@ -35,6 +35,15 @@ impl Sprite {
         Ok(Self { frame, mask })
     }
 
+    /// A plain rectangle, which hides what is below. An odd side becomes even.
+    pub fn plain(size: Size, color: Color) -> Result<Self, FrameError> {
+        let even = Size::new(size.width.next_multiple_of(2), size.height.next_multiple_of(2));
+        let mut frame = Frame::new(even)?;
+        frame.fill(color);
+        let mask = Mask::from_fn(even, |_, _| 255);
+        Ok(Self { frame, mask })
+    }
+
     /// Its size.
     #[must_use]
     pub fn size(&self) -> Size {

@@ -185,6 +185,15 @@ impl PlaneMut<'_> {
         &mut self.data[y * self.stride..][..self.size.width]
     }
 
+    /// Reads it.
+    pub(crate) fn as_plane(&self) -> Plane<'_> {
+        Plane {
+            data: self.data,
+            stride: self.stride,
+            size: self.size,
+        }
+    }
+
     /// `width` samples of row `y` from `x` on.
     ///
     /// # Panics

@@ -27,6 +27,8 @@ pub enum Kind {
     Rtcp,
     /// The round trip to the host: eight bytes, nanoseconds, big endian.
     RoundTrip,
+    /// One RTP packet that had been lost, as it was sent first; it came because it was asked for (RFC 4588).
+    Repair,
 }
 
 /// One message.
@@ -62,6 +64,7 @@ impl<'a> Message<'a> {
             Kind::Rtp => 0,
             Kind::Rtcp => 1,
             Kind::RoundTrip => 2,
+            Kind::Repair => 3,
         };
         header[4..8].copy_from_slice(&self.host.0.to_be_bytes());
         header[8..16].copy_from_slice(&self.arrival_ns.to_be_bytes());
@@ -78,6 +81,7 @@ impl<'a> Message<'a> {
             0 => Kind::Rtp,
             1 => Kind::Rtcp,
             2 => Kind::RoundTrip,
+            3 => Kind::Repair,
             other => return Err(MessageError::UnknownKind(other)),
         };
         Ok(Self {
@@ -95,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_message_survives_the_socket() {
-        for kind in [Kind::Rtp, Kind::Rtcp, Kind::RoundTrip] {
+        for kind in [Kind::Rtp, Kind::Rtcp, Kind::RoundTrip, Kind::Repair] {
             let message = Message {
                 kind,
                 host: HostId(9),
@@ -120,8 +124,8 @@ mod tests {
     #[test]
     fn an_unknown_kind_is_refused() {
         assert_eq!(
-            Message::parse(&[3; HEADER_LEN]),
-            Err(MessageError::UnknownKind(3))
+            Message::parse(&[4; HEADER_LEN]),
+            Err(MessageError::UnknownKind(4))
         );
     }
 }

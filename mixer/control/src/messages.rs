@@ -1,8 +1,14 @@
 //! The messages of the control socket.
 
+use crate::coding::Coding;
+use crate::filter::Filters;
+use crate::forward::{Forward, ForwardId, ForwardStats};
 use crate::media::HostId;
+use crate::record::{Record, RecordingStats};
 use crate::scene::Scene;
+use crate::snapshot::{NoSnapshot, SnapshotId, SnapshotSettings};
 use crate::target::{TargetOptions, TargetStats, TargetUrl};
+use crate::volume::Volume;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -61,8 +67,40 @@ pub enum ToMixer {
         /// The target.
         id: TargetId,
     },
+    /// How loud a host is in the mix; 100 percent until it is said.
+    Volume {
+        /// The host.
+        host: HostId,
+        /// In percent.
+        volume: Volume,
+    },
+    /// What is recorded from now on, until this is said again.
+    Record(Record),
+    /// How snapshots are made, and how often unasked.
+    Snapshots(SnapshotSettings),
+    /// Make a snapshot; a picture on the pictures' socket or [`FromMixer::NoSnapshot`] is the answer.
+    TakeSnapshot {
+        /// What the answer has.
+        request: SnapshotId,
+        /// Of whom; of the mix if of nobody.
+        host: Option<HostId>,
+    },
+    /// Send a host's RTP to one more place. It has passed [`Forward::check`].
+    AddForward(Forward),
+    /// Send it there no longer.
+    RemoveForward {
+        /// The forward.
+        id: ForwardId,
+    },
     /// Finish what is queued, close the targets and exit.
     Shutdown,
+    /// What is done to a host's pictures before they are mixed. They have passed [`Filters::check`].
+    Filter {
+        /// The host.
+        host: HostId,
+        /// From its next picture on.
+        filters: Filters,
+    },
 }
 
 /// From a mixer to the daemon.
@@ -90,6 +128,22 @@ pub enum FromMixer {
         /// What it does now.
         state: TargetState,
     },
+    /// A snapshot was not made.
+    NoSnapshot {
+        /// The one that was asked for; nothing if its time had come.
+        request: Option<SnapshotId>,
+        /// Why.
+        reason: NoSnapshot,
+    },
+    /// A host's place in the picture has another size than before; the first time it is said once the host has joined.
+    Shown {
+        /// The host.
+        host: HostId,
+        /// Pixels of its place; zero if it is not shown, and then only its key frames are decoded.
+        width: u32,
+        /// The same.
+        height: u32,
+    },
 }
 
 /// Names one place that the mix is published to.
@@ -104,13 +158,13 @@ pub struct Settings {
     pub room: String,
     /// Size and rate of the picture.
     pub canvas: Canvas,
-    /// H.264 bits per second.
+    /// Video bits per second.
     pub video_bitrate: u32,
-    /// AAC bits per second.
+    /// Audio bits per second.
     pub audio_bitrate: u32,
     /// Seconds between key frames.
     pub gop_seconds: u32,
-    /// Where to record the mix, if anywhere: an FLV file is made in this directory.
+    /// Where recordings are made, if [`ToMixer::Record`] asks for some: files of fragmented MP4 in this directory.
     pub record: Option<PathBuf>,
     /// Where the images of scenes are, if anywhere: PNG files.
     pub images: Option<PathBuf>,
@@ -120,6 +174,12 @@ pub struct Settings {
     pub rtmps_ca: Option<PathBuf>,
     /// Whether the layout goes into the stream, and how.
     pub sei: SeiKind,
+    /// What every host is levelled to, in LUFS (EBU R 128); without it hosts stay as loud as they come.
+    pub loudness: Option<f64>,
+    /// Whether a vision program is to be listened for, at [`crate::VISION_SOCKET`].
+    pub vision: bool,
+    /// The codecs.
+    pub coding: Coding,
 }
 
 /// The form of the layout in the stream (H.264 SEI).
@@ -170,7 +230,7 @@ pub struct VideoSource {
 pub enum Codec {
     /// RFC 6184.
     H264,
-    /// RFC 7741. Not decoded yet: the host is shown by its placeholder.
+    /// RFC 7741.
     Vp8,
 }
 
@@ -215,6 +275,36 @@ pub struct MixStats {
     pub targets: Vec<TargetStats>,
     /// One entry a host.
     pub hosts: Vec<HostStats>,
+    /// One entry a file: all that grow, and the last that do no longer.
+    #[serde(default)]
+    pub recordings: Vec<RecordingStats>,
+    /// One entry a forward.
+    #[serde(default)]
+    pub forwards: Vec<ForwardStats>,
+    /// Pictures that the encoder left out: it did not keep up, or its rate control had no bits for them.
+    #[serde(default)]
+    pub frames_left_out: u64,
+    /// Of the vision program, if there is to be one.
+    pub vision: Option<VisionStats>,
+}
+
+/// What a mixer counted of its vision program, over all programs that were connected one after the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VisionStats {
+    /// Whether one is connected.
+    pub connected: bool,
+    /// How many connected so far.
+    pub connections: u64,
+    /// Pictures handed over.
+    pub frames_sent: u64,
+    /// Pictures whose time had come, and that were not looked at because a newer one came first.
+    pub frames_skipped: u64,
+    /// Pictures of which it said what it saw.
+    pub frames_answered: u64,
+    /// Lines that made no sense.
+    pub lines_refused: u64,
+    /// Programs that were given up because they kept a picture for too long.
+    pub stuck: u64,
 }
 
 /// What a mixer knows of one host.
@@ -238,4 +328,8 @@ pub struct HostStats {
     pub audio_error_ms: f64,
     /// Network delay above the fastest seen, in milliseconds.
     pub jitter_ms: f64,
+    /// How loud its recent sound is as it comes, in LUFS; nothing if it was silent so far, or is not levelled.
+    pub loudness_lufs: Option<f64>,
+    /// What levelling does to it, in dB.
+    pub gain_db: f64,
 }

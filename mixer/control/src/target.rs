@@ -49,10 +49,12 @@ pub enum WhenFull {
 #[serde(rename_all = "snake_case")]
 pub enum TagNames {
     /// By number, as every server knows them.
-    #[default]
     Legacy,
     /// By FourCC (Enhanced RTMP).
     Enhanced,
+    /// By number if all codecs of the mix have one, otherwise by FourCC.
+    #[default]
+    Auto,
 }
 
 /// Why options are refused. The message names the option.
@@ -129,7 +131,8 @@ impl TargetOptions {
                 self.tags = match value {
                     "legacy" => TagNames::Legacy,
                     "enhanced" => TagNames::Enhanced,
-                    _ => return Err(wrong("tags", value, "legacy or enhanced")),
+                    "auto" => TagNames::Auto,
+                    _ => return Err(wrong("tags", value, "legacy, enhanced or auto")),
                 }
             }
             _ => return Err(TargetOptionsError::Unknown(name.to_owned())),

@@ -1,6 +1,6 @@
 //! RTMP and FLV for the mixer and the origin.
 //!
-//! Everything but [`Publisher`] and [`FlvFile`] is without I/O: bytes go in by `handle_input`, come out by
+//! Everything but [`Publisher`] is without I/O: bytes go in by `handle_input`, come out by
 //! `poll_output`, and what they mean comes out by `poll_event`. The unit that travels through all of it is the FLV
 //! [`Tag`], because an RTMP audio, video or data message is the body of one.
 //!
@@ -18,7 +18,6 @@ mod link;
 mod message;
 pub mod publisher;
 mod queue;
-mod record;
 mod server;
 mod timestamps;
 mod tls;
@@ -34,7 +33,6 @@ pub use publisher::{
     Backoff, Publisher, PublisherConfig, PublisherEvent, PublisherState, PublisherStats, WhenFull,
 };
 pub use queue::{QueueLimits, QueueStats, TagQueue};
-pub use record::{FlvFile, RecordError};
 pub use server::{Refusal, Server, ServerError, ServerEvent, StreamPath};
 pub use timestamps::{Rebase, Unwrap};
 pub use tls::{TlsError, Trust};

@@ -184,12 +184,17 @@ impl Server {
         }
     }
 
-    /// Says no to it. The connection may ask for something else.
+    /// Says no to it, also to a publisher that was accepted before. The connection may ask for something else.
     ///
     /// # Errors
     /// None that a peer could cause.
     pub fn refuse(&mut self, refusal: &Refusal) -> Result<(), ServerError> {
-        let State::Asked { stream, .. } = self.state else {
+        let (State::Asked { stream, .. }
+        | State::Running {
+            stream,
+            role: Role::Publisher,
+        }) = self.state
+        else {
             return Ok(());
         };
         self.state = State::Connected;

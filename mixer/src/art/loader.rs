@@ -53,6 +53,8 @@ pub(crate) struct Sources {
     pub(crate) images: Option<PathBuf>,
     /// A font, if not the default one.
     pub(crate) font: Option<PathBuf>,
+    /// Something is written that no scene says.
+    pub(crate) writes: bool,
 }
 
 /// Takes scenes, and hands them on with what they need, in the order in which they came. Of those that come while one is
@@ -87,7 +89,7 @@ impl Loader {
 fn run(waiting: &Receiver<Box<Scene>>, sources: &Sources, mut ready: impl FnMut(Prepared)) {
     let mut written = false;
     for scene in waiting {
-        let first = scene.has_text() && !written;
+        let first = (scene.has_text() || sources.writes) && !written;
         written |= first;
         let lettering = first.then(|| letters(sources.font.as_deref())).flatten();
         let directory = sources.images.as_deref();
@@ -160,6 +162,7 @@ mod tests {
         let sources = Sources {
             images: Some(directory.path().to_owned()),
             font: None,
+            writes: false,
         };
         let loader = Loader::spawn(sources, move |prepared| {
             said.send((prepared.scene.fade_ms, prepared.placeholder.is_some()))
@@ -207,6 +210,7 @@ mod tests {
             let sources = Sources {
                 images: None,
                 font: font.map(Into::into),
+                writes: false,
             };
             let loader = Loader::spawn(sources, move |prepared| {
                 said.send(prepared.lettering.is_some()).expect("heard");

@@ -5,7 +5,7 @@ use super::{CHANNELS, Pcm, SAMPLE_RATE};
 /// The longest sound in one packet: 120 ms (RFC 6716 §2.1.4).
 const MAX_FRAMES: usize = 5_760;
 
-/// The longest loss that is concealed; what is longer stays silent: 100 ms.
+/// The most that is made up of what was before a loss; what is longer stays silent: 100 ms.
 const MAX_CONCEALED: usize = 4_800;
 
 /// The decoder conceals in steps of 2.5 ms.
@@ -16,6 +16,8 @@ pub(crate) struct OpusTrack {
     decoder: opus::Decoder,
     /// Where the next packet belongs if nothing is missing.
     next: Option<i64>,
+    /// How much the last packet held, in stereo frames.
+    last: usize,
     concealed: u64,
     errors: u64,
 }
@@ -27,23 +29,19 @@ impl OpusTrack {
         Ok(Self {
             decoder,
             next: None,
+            last: 0,
             concealed: 0,
             errors: 0,
         })
     }
 
-    /// Decodes the packet that belongs at `position` on the sender's 48 kHz clock. `after_loss`: packets before it
-    /// never came, so a gap is loss and is concealed; without it a gap is DTX and stays silent.
-    pub(crate) fn decode(
-        &mut self,
-        position: i64,
-        payload: &[u8],
-        after_loss: bool,
-        mut take: impl FnMut(Pcm),
-    ) {
-        let gap = self.next.map_or(0, |next| position.saturating_sub(next));
-        if after_loss && gap > 0 {
-            self.conceal(position, gap, payload, &mut take);
+    /// Decodes the packet that belongs at `position` on the sender's 48 kHz clock. `lost` packets just before it never
+    /// came: as much of the gap is concealed as they can have held. The rest of it is DTX and stays silent.
+    pub(crate) fn decode(&mut self, position: i64, payload: &[u8], lost: u32, mut take: impl FnMut(Pcm)) {
+        if let Some(next) = self.next
+            && lost > 0
+        {
+            self.conceal(next, position, lost, payload, &mut take);
         }
         let Some(frames) = frames(payload) else {
             self.errors += 1;
@@ -54,6 +52,7 @@ impl OpusTrack {
             None => self.errors += 1,
         }
         self.next = Some(position.saturating_add(frames as i64));
+        self.last = frames;
     }
 
     /// Sound that was made up for loss, in stereo frames.
@@ -68,13 +67,17 @@ impl OpusTrack {
         self.errors
     }
 
-    /// Fills the end of a loss from the redundancy in the packet after it (RFC 6716 §2.1.7), what is before by
-    /// concealment.
-    fn conceal(&mut self, position: i64, gap: i64, payload: &[u8], take: &mut impl FnMut(Pcm)) {
-        let lost = usize::try_from(gap).unwrap_or(usize::MAX).min(MAX_CONCEALED) / STEP * STEP;
-        let redundant = frames(payload).unwrap_or(0).min(lost);
-        let mut at = position.saturating_sub(gap);
-        for (payload, frames) in [(&[][..], lost - redundant), (payload, redundant)] {
+    /// Fills a gap from both ends: what came before the packet from the redundancy in it (RFC 6716 §2.1.7), what followed the
+    /// sound before by concealment.
+    fn conceal(&mut self, next: i64, position: i64, lost: u32, payload: &[u8], take: &mut impl FnMut(Pcm)) {
+        let gap = usize::try_from(position.saturating_sub(next)).unwrap_or(0);
+        let missing = gap.min(self.last.saturating_mul(lost as usize)) / STEP * STEP;
+        let redundant = frames(payload).unwrap_or(0).min(missing);
+        let made_up = (missing - redundant).min(MAX_CONCEALED);
+        for (at, payload, frames) in [
+            (next, &[][..], made_up),
+            (position.saturating_sub(redundant as i64), payload, redundant),
+        ] {
             if frames == 0 {
                 continue;
             }
@@ -86,7 +89,6 @@ impl OpusTrack {
                 position: at,
                 samples,
             });
-            at = at.saturating_add(frames as i64);
         }
     }
 
@@ -137,9 +139,9 @@ mod tests {
         pcm.samples.iter().map(|sample| sample * sample).sum::<f32>() / pcm.samples.len() as f32
     }
 
-    fn decode(track: &mut OpusTrack, position: i64, payload: &[u8], after_loss: bool) -> Vec<Pcm> {
+    fn decode(track: &mut OpusTrack, position: i64, payload: &[u8], lost: u32) -> Vec<Pcm> {
         let mut out = Vec::new();
-        track.decode(position, payload, after_loss, |pcm| out.push(pcm));
+        track.decode(position, payload, lost, |pcm| out.push(pcm));
         out
     }
 
@@ -147,7 +149,7 @@ mod tests {
     fn packets_in_order_keep_their_positions() {
         let mut track = OpusTrack::new().expect("a decoder");
         for (index, packet) in packets(5).iter().enumerate() {
-            let pcm = decode(&mut track, 7_000 + (index * FRAME) as i64, packet, false);
+            let pcm = decode(&mut track, 7_000 + (index * FRAME) as i64, packet, 0);
             assert_eq!(pcm.len(), 1);
             assert_eq!(
                 (pcm[0].position, pcm[0].samples.len()),
@@ -162,9 +164,9 @@ mod tests {
         let mut track = OpusTrack::new().expect("a decoder");
         let packets = packets(12);
         for (index, packet) in packets[..10].iter().enumerate() {
-            decode(&mut track, (index * FRAME) as i64, packet, false);
+            decode(&mut track, (index * FRAME) as i64, packet, 0);
         }
-        let pcm = decode(&mut track, (11 * FRAME) as i64, &packets[11], true);
+        let pcm = decode(&mut track, (11 * FRAME) as i64, &packets[11], 1);
         let positions: Vec<i64> = pcm.iter().map(|pcm| pcm.position / FRAME as i64).collect();
         assert_eq!(positions, [10, 11]);
         assert!(energy(&pcm[0]) > 0.05, "{}", energy(&pcm[0]));
@@ -176,9 +178,9 @@ mod tests {
         let mut track = OpusTrack::new().expect("a decoder");
         let packets = packets(9);
         for (index, packet) in packets[..5].iter().enumerate() {
-            decode(&mut track, (index * FRAME) as i64, packet, false);
+            decode(&mut track, (index * FRAME) as i64, packet, 0);
         }
-        let pcm = decode(&mut track, (8 * FRAME) as i64, &packets[8], true);
+        let pcm = decode(&mut track, (8 * FRAME) as i64, &packets[8], 3);
         let lengths: Vec<usize> = pcm.iter().map(|pcm| pcm.samples.len() / CHANNELS).collect();
         assert_eq!(lengths, [2 * FRAME, FRAME, FRAME]);
     }
@@ -187,21 +189,46 @@ mod tests {
     fn a_dtx_gap_is_not_concealed() {
         let mut track = OpusTrack::new().expect("a decoder");
         let packets = packets(2);
-        decode(&mut track, 0, &packets[0], false);
-        let pcm = decode(&mut track, 20 * FRAME as i64, &packets[1], false);
+        decode(&mut track, 0, &packets[0], 0);
+        let pcm = decode(&mut track, 20 * FRAME as i64, &packets[1], 0);
         assert_eq!(pcm.len(), 1);
         assert_eq!(pcm[0].position, 20 * FRAME as i64);
         assert_eq!(track.concealed(), 0);
     }
 
     #[test]
+    fn of_a_gap_only_as_much_is_concealed_as_was_lost() {
+        let mut track = OpusTrack::new().expect("a decoder");
+        let packets = packets(3);
+        decode(&mut track, 0, &packets[0], 0);
+        // 400 ms of DTX, and the packet after it is lost: its sound comes from the redundancy in the next.
+        let pcm = decode(&mut track, 21 * FRAME as i64, &packets[2], 1);
+        let positions: Vec<i64> = pcm.iter().map(|pcm| pcm.position / FRAME as i64).collect();
+        assert_eq!(positions, [20, 21]);
+        assert_eq!(track.concealed(), FRAME as u64);
+    }
+
+    #[test]
+    fn the_redundancy_of_a_long_loss_lies_just_before_its_packet() {
+        let mut track = OpusTrack::new().expect("a decoder");
+        let packets = packets(2);
+        decode(&mut track, 0, &packets[0], 0);
+        let pcm = decode(&mut track, 31 * FRAME as i64, &packets[1], 30);
+        let places: Vec<(i64, usize)> = pcm
+            .iter()
+            .map(|pcm| (pcm.position / FRAME as i64, pcm.samples.len() / CHANNELS))
+            .collect();
+        assert_eq!(places, [(1, 4_800), (30, FRAME), (31, FRAME)]);
+    }
+
+    #[test]
     fn an_endless_loss_is_concealed_only_at_its_head() {
         let mut track = OpusTrack::new().expect("a decoder");
         let packets = packets(2);
-        decode(&mut track, 0, &packets[0], false);
-        let pcm = decode(&mut track, i64::MAX - 10_000, &packets[1], true);
+        decode(&mut track, 0, &packets[0], 0);
+        let pcm = decode(&mut track, i64::MAX - 10_000, &packets[1], u32::MAX);
         assert_eq!(pcm[0].position, FRAME as i64);
-        assert!(track.concealed() <= 4_800);
+        assert!(track.concealed() <= 4_800 + FRAME as u64);
     }
 
     #[test]
@@ -209,9 +236,9 @@ mod tests {
         let mut track = OpusTrack::new().expect("a decoder");
         let packets = packets(1);
         for junk in [&[][..], &[0xff; 3], &[0x03], &[0xfb, 0x3f, 0, 0, 0]] {
-            decode(&mut track, 0, junk, true);
+            decode(&mut track, 0, junk, 1);
         }
         assert!(track.errors() >= 3, "{}", track.errors());
-        assert_eq!(decode(&mut track, 960, &packets[0], false).len(), 1);
+        assert_eq!(decode(&mut track, 960, &packets[0], 0).len(), 1);
     }
 }

@@ -1,26 +1,41 @@
 //! The sound of one host on its way into the mix.
 
+use super::fader::Fader;
+use super::leveller::Leveller;
 use super::resampler::{self, Resampler};
 use super::ring::{FADE, Ring, fade};
-use super::{BLOCK, CHANNELS, Pcm, SAMPLE_RATE};
+use super::{BLOCK, CHANNELS, Pcm, SAMPLE_RATE, VoiceStats};
+use lianmai_mixer_control::Volume;
 use lianmai_timeline::{AudioSlew, Correction, EdgeTime, Span};
-
-/// How far the gain moves in one frame: mute and unmute take 10 ms.
-const RAMP: f32 = 1.0 / 480.0;
 
 /// Below this peak a block counts as quiet and may be moved without being heard (-50 dB).
 const QUIET: f32 = 0.003;
 
-/// One host's sound: placed by capture time, slewed, muted and unmuted softly.
+/// No decoder means samples beyond this.
+const LOUDEST: f32 = 4.0;
+
+/// Why a voice cannot go on; none of these happens with the sizes in here.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum VoiceError {
+    /// It could not be resampled.
+    #[error(transparent)]
+    Resampler(#[from] resampler::Error),
+    /// Its loudness could not be measured.
+    #[error("its loudness cannot be measured: {0}")]
+    Loudness(#[from] ebur128::Error),
+}
+
+/// One host's sound: placed by capture time, slewed, levelled, faded softly to its volume.
 #[derive(Default)]
 pub(super) struct Voice {
     ring: Ring,
     anchor: Option<Anchor>,
     resampler: Option<Resampler>,
     slew: AudioSlew,
+    leveller: Option<Leveller>,
+    volume: Volume,
     muted: bool,
-    /// From 0 to 1, on its way to what `muted` asks for.
-    gain: f32,
+    fader: Fader,
     error: Span,
 }
 
@@ -43,6 +58,14 @@ impl Anchor {
 }
 
 impl Voice {
+    /// One that is levelled to a loudness in LUFS, if one is given.
+    pub(super) fn new(loudness: Option<f64>) -> Result<Self, VoiceError> {
+        Ok(Self {
+            leveller: loudness.map(Leveller::new).transpose()?,
+            ..Self::default()
+        })
+    }
+
     /// Takes decoded sound whose first frame was captured at `captured`.
     pub(super) fn write(&mut self, pcm: &Pcm, captured: EdgeTime) {
         self.ring.write(pcm.position, &pcm.samples);
@@ -64,14 +87,23 @@ impl Voice {
         self.muted = muted;
     }
 
-    /// How far the sound is from where the timebase wants it; positive is early.
+    /// How loud it is to be, beside its levelling.
+    pub(super) fn set_volume(&mut self, volume: Volume) {
+        self.volume = volume;
+    }
+
+    /// What is known of it.
     #[must_use]
-    pub(super) fn error(&self) -> Span {
-        self.error
+    pub(super) fn stats(&self) -> VoiceStats {
+        VoiceStats {
+            error: self.error,
+            loudness: self.leveller.as_ref().and_then(Leveller::loudness),
+            gain_db: self.leveller.as_ref().map_or(0.0, Leveller::gain_db),
+        }
     }
 
     /// Writes the block whose first frame was captured at `from`; false if it is silence.
-    pub(super) fn render(&mut self, from: EdgeTime, out: &mut [f32]) -> Result<bool, resampler::Error> {
+    pub(super) fn render(&mut self, from: EdgeTime, out: &mut [f32]) -> Result<bool, VoiceError> {
         let Some(anchor) = self.anchor else {
             return Ok(false);
         };
@@ -87,9 +119,14 @@ impl Voice {
         let starved = self.ring.end() - resampler.position();
         resampler.read(&self.ring, ratio, out)?;
         soften_end(out, starved);
+        tame(out);
         // The filter still reaches back over what it has already been fed.
         self.ring.forget(resampler.position() - BLOCK as i64);
-        self.apply_gain(out);
+        if let Some(leveller) = &mut self.leveller {
+            leveller.hear(out)?;
+        }
+        let gain = self.gain();
+        self.fader.apply(gain, out);
         Ok(true)
     }
 
@@ -126,17 +163,22 @@ impl Voice {
         }
     }
 
-    fn apply_gain(&mut self, out: &mut [f32]) {
-        let target = if self.muted { 0.0 } else { 1.0 };
-        if self.gain == target && !self.muted {
-            return;
+    fn gain(&self) -> f32 {
+        if self.muted {
+            return 0.0;
         }
-        for frame in out.chunks_exact_mut(CHANNELS) {
-            self.gain += (target - self.gain).clamp(-RAMP, RAMP);
-            for sample in frame {
-                *sample *= self.gain;
-            }
-        }
+        self.volume.gain() * self.leveller.as_ref().map_or(1.0, Leveller::gain)
+    }
+}
+
+/// What a broken decoder makes must not reach what remembers: the loudness meter and the limiter.
+fn tame(samples: &mut [f32]) {
+    for sample in samples {
+        *sample = if sample.is_nan() {
+            0.0
+        } else {
+            sample.clamp(-LOUDEST, LOUDEST)
+        };
     }
 }
 
@@ -153,7 +195,8 @@ fn soften_end(out: &mut [f32], frames: i64) {
 
 #[cfg(test)]
 mod tests {
-    use super::Voice;
+    use super::{Voice, Volume};
+    use crate::audio::fader::Fader;
     use crate::audio::{BLOCK, CHANNELS, Pcm};
     use lianmai_timeline::{EdgeTime, Span};
     use std::f32::consts::TAU;
@@ -186,7 +229,7 @@ mod tests {
     /// A voice with two seconds of sound that was captured from `START + offset` frames on, its gain settled.
     fn speaking(offset: i64) -> Voice {
         let mut voice = Voice {
-            gain: 1.0,
+            fader: Fader::at(1.0),
             ..Voice::default()
         };
         for packet in 0..100 {
@@ -218,7 +261,7 @@ mod tests {
     #[test]
     fn a_drifting_sender_is_followed_within_the_dead_band() {
         let mut voice = Voice {
-            gain: 1.0,
+            fader: Fader::at(1.0),
             ..Voice::default()
         };
         // 500 ppm fast: its 960 frames last less than 20 ms. Both sides run for 60 s.
@@ -230,7 +273,7 @@ mod tests {
                 written += 960;
             }
             left(&mut voice, at(block * BLOCK as i64));
-            let error = voice.error().as_millis_f64().abs();
+            let error = voice.stats().error.as_millis_f64().abs();
             assert!(error < 6.0, "block {block}: {error} ms");
         }
     }
@@ -258,6 +301,60 @@ mod tests {
     }
 
     #[test]
+    fn the_volume_changes_without_a_click() {
+        let mut voice = speaking(0);
+        let mut last = left(&mut voice, at(0))[BLOCK - 1];
+        for (block, percent) in (1..).zip([200, 0, 150, 50]) {
+            voice.set_volume(Volume::try_from(percent).expect("a volume"));
+            let sound = left(&mut voice, at(block * BLOCK as i64));
+            for sample in &sound {
+                assert!((sample - last).abs() < 0.07, "a click on the way to {percent} %");
+                last = *sample;
+            }
+            let wanted = tone(block * BLOCK as i64 + 900) * f32::from(percent) / 100.0;
+            assert!((sound[900] - wanted).abs() < 4e-3, "{percent} %");
+        }
+    }
+
+    #[test]
+    fn a_mute_keeps_the_volume() {
+        let mut voice = speaking(0);
+        voice.set_volume(Volume::try_from(50).expect("a volume"));
+        voice.mute(true);
+        left(&mut voice, at(0));
+        assert!(
+            left(&mut voice, at(BLOCK as i64))
+                .iter()
+                .all(|sample| *sample == 0.0)
+        );
+        voice.mute(false);
+        left(&mut voice, at(2 * BLOCK as i64));
+        let back = left(&mut voice, at(3 * BLOCK as i64));
+        assert!((back[7] - tone(3 * BLOCK as i64 + 7) / 2.0).abs() < 2e-3);
+    }
+
+    #[test]
+    fn what_a_broken_decoder_makes_is_gone_with_it() {
+        let mut voice = speaking(0);
+        let broken = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30];
+        let samples = (0..960 * CHANNELS).map(|sample| broken[sample % 4]).collect();
+        voice.write(
+            &Pcm {
+                position: 960,
+                samples,
+            },
+            at(960),
+        );
+        voice.write(&pcm(1_920, 9_600), at(1_920));
+        for block in 0..2 {
+            let sound = left(&mut voice, at(block * BLOCK as i64));
+            assert!(sound.iter().all(|sample| sample.abs() <= 4.0));
+        }
+        let sound = left(&mut voice, at(2 * BLOCK as i64));
+        assert!((sound[300] - tone(2 * BLOCK as i64 + 300)).abs() < 2e-3);
+    }
+
+    #[test]
     fn a_stalled_host_is_silent_and_is_placed_anew_when_it_returns() {
         let mut voice = speaking(0);
         let mut block = 0;
@@ -278,13 +375,13 @@ mod tests {
         }
         let sound = left(&mut voice, at(position + 1_920 + 960));
         assert!((sound[300] - tone(position + 960 + 300)).abs() < 2e-3);
-        assert!(voice.error().as_millis_f64().abs() < 0.1);
+        assert!(voice.stats().error.as_millis_f64().abs() < 0.1);
     }
 
     #[test]
     fn running_dry_within_a_block_does_not_click() {
         let mut voice = Voice {
-            gain: 1.0,
+            fader: Fader::at(1.0),
             ..Voice::default()
         };
         voice.write(&pcm(0, 1_500), at(0));

@@ -7,7 +7,7 @@ use fdk_aac::enc::{AudioObjectType, BitRate, ChannelMode, Encoder, EncoderParams
 const BITRATES: std::ops::RangeInclusive<u32> = 16_000..=512_000;
 
 /// Encodes blocks of [`crate::audio::BLOCK`] stereo frames.
-pub(crate) struct AudioEncoder {
+pub(crate) struct AacEncoder {
     encoder: Encoder,
     config: Vec<u8>,
     delay: u32,
@@ -16,7 +16,7 @@ pub(crate) struct AudioEncoder {
 
 /// Why there is no sound.
 #[derive(Debug, thiserror::Error)]
-pub enum AudioEncoderError {
+pub enum AacError {
     /// The encoder refused.
     #[error("the AAC encoder: {0}")]
     Encoder(fdk_aac::enc::EncoderError),
@@ -25,15 +25,15 @@ pub enum AudioEncoderError {
     Config(u32),
 }
 
-impl From<fdk_aac::enc::EncoderError> for AudioEncoderError {
+impl From<fdk_aac::enc::EncoderError> for AacError {
     fn from(error: fdk_aac::enc::EncoderError) -> Self {
         Self::Encoder(error)
     }
 }
 
-impl AudioEncoder {
+impl AacEncoder {
     /// An encoder of this many bits per second.
-    pub(crate) fn new(bitrate: u32) -> Result<Option<Self>, AudioEncoderError> {
+    pub(crate) fn new(bitrate: u32) -> Result<Option<Self>, AacError> {
         let encoder = Encoder::new(EncoderParams {
             bit_rate: BitRate::Cbr(bitrate.clamp(*BITRATES.start(), *BITRATES.end())),
             sample_rate: SAMPLE_RATE,
@@ -45,7 +45,7 @@ impl AudioEncoder {
         let config = info
             .confBuf
             .get(..info.confSize as usize)
-            .ok_or(AudioEncoderError::Config(info.confSize))?;
+            .ok_or(AacError::Config(info.confSize))?;
         let (config, delay) = (config.to_vec(), info.nDelay);
         Ok(Some(Self {
             encoder,
@@ -68,7 +68,7 @@ impl AudioEncoder {
     }
 
     /// Encodes one block; `None` while the encoder fills its buffer.
-    pub(crate) fn encode(&mut self, pcm: &[i16]) -> Result<Option<&[u8]>, AudioEncoderError> {
+    pub(crate) fn encode(&mut self, pcm: &[i16]) -> Result<Option<&[u8]>, AacError> {
         let coded = self.encoder.encode(pcm, &mut self.out)?;
         Ok(self
             .out
@@ -79,15 +79,15 @@ impl AudioEncoder {
 
 #[cfg(test)]
 mod tests {
-    use super::AudioEncoder;
+    use super::AacEncoder;
     use crate::audio::{BLOCK, CHANNELS};
     use lianmai_rtmp::Tag;
     use lianmai_rtmp::flv::file_header;
     use std::io::Write;
     use std::process::{Command, Stdio};
 
-    fn encoder() -> AudioEncoder {
-        AudioEncoder::new(128_000).expect("an encoder").expect("built in")
+    fn encoder() -> AacEncoder {
+        AacEncoder::new(128_000).expect("an encoder").expect("built in")
     }
 
     /// Left samples, as ffmpeg decodes them out of FLV.
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn every_bitrate_makes_an_encoder() {
         for bitrate in [0, 64_000, 320_000, u32::MAX] {
-            assert!(AudioEncoder::new(bitrate).is_ok());
+            assert!(AacEncoder::new(bitrate).is_ok());
         }
     }
 }

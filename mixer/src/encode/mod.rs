@@ -1,13 +1,23 @@
-//! H.264 and AAC of the mix.
+//! What the mix is coded with: H.264 or AV1, AAC or Opus.
 
+mod audio;
 mod h264;
+mod opus;
+mod video;
 
 #[cfg(feature = "aac")]
-#[path = "aac.rs"]
-mod sound;
+mod aac;
 #[cfg(not(feature = "aac"))]
 #[path = "no_aac.rs"]
-mod sound;
+mod aac;
+#[cfg(feature = "av1")]
+mod av1;
+#[cfg(not(feature = "av1"))]
+#[path = "no_av1.rs"]
+mod av1;
 
-pub(crate) use h264::{EncodedPicture, VideoEncoder, VideoEncoderError};
-pub(crate) use sound::{AudioEncoder, AudioEncoderError};
+pub(crate) use audio::{AudioEncoder, AudioEncoderError, CodedSound};
+pub(crate) use video::{VideoEncoder, VideoEncoderError};
+
+#[cfg(test)]
+pub(crate) use h264::{EncodedPicture, H264Encoder};

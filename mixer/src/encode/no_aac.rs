@@ -1,16 +1,16 @@
-//! A mixer that was built without AAC: its output has no sound.
+//! A mixer that was built without AAC: where it is asked for it, its output has no sound.
 
 /// Never constructed.
-pub(crate) struct AudioEncoder(std::convert::Infallible);
+pub(crate) struct AacEncoder(std::convert::Infallible);
 
 /// Never happens.
 #[derive(Debug, thiserror::Error)]
 #[error("this mixer was built without the feature `aac`")]
-pub struct AudioEncoderError;
+pub struct AacError;
 
-impl AudioEncoder {
+impl AacEncoder {
     /// There is none. The mixer says so when it starts.
-    pub(crate) fn new(_bitrate: u32) -> Result<Option<Self>, AudioEncoderError> {
+    pub(crate) fn new(_bitrate: u32) -> Result<Option<Self>, AacError> {
         Ok(None)
     }
 
@@ -27,7 +27,7 @@ impl AudioEncoder {
     }
 
     /// Unreachable.
-    pub(crate) fn encode(&mut self, _pcm: &[i16]) -> Result<Option<&[u8]>, AudioEncoderError> {
+    pub(crate) fn encode(&mut self, _pcm: &[i16]) -> Result<Option<&[u8]>, AacError> {
         match self.0 {}
     }
 }

@@ -18,7 +18,8 @@ pub(super) struct AudioTrack {
     jitter: AudioJitter<Vec<u8>>,
     decoder: OpusTrack,
     newest: RtpTicks,
-    after_loss: bool,
+    /// Packets given up since the last one that was decoded.
+    missing: u32,
     retired: Totals,
 }
 
@@ -31,6 +32,14 @@ pub(super) struct Totals {
     pub concealed: u64,
     /// Packets that were no Opus.
     pub errors: u64,
+}
+
+/// What a track gives.
+pub(super) enum Taken<'a> {
+    /// A packet as it came.
+    Packet(&'a [u8]),
+    /// What it sounds like.
+    Sound(Pcm),
 }
 
 /// When the sound at a timestamp was captured, and by when it has to be decoded.
@@ -50,7 +59,7 @@ impl AudioTrack {
             jitter: AudioJitter::new(CAPACITY),
             decoder: OpusTrack::new()?,
             newest: RtpTicks(0),
-            after_loss: false,
+            missing: 0,
             retired: Totals::default(),
         })
     }
@@ -84,17 +93,17 @@ impl AudioTrack {
         Ok(heard)
     }
 
-    /// Decodes what is next by `now` and hands it to `take`, each with the instant of its capture.
+    /// Hands what is next by `now` to `take`, packet and sound, each with the instant of its capture.
     pub(super) fn drain(
         &mut self,
         now: EdgeTime,
         times: impl Fn(RtpTimestamp) -> Option<Times>,
-        mut take: impl FnMut(Pcm, EdgeTime),
+        mut take: impl FnMut(Taken<'_>, EdgeTime),
     ) {
         let deadline = |timestamp| times(timestamp).map(|times| times.deadline);
         while let Some(item) = self.jitter.pop(now, deadline) {
             let AudioItem::Packet(packet) = item else {
-                self.after_loss = true;
+                self.missing = self.missing.saturating_add(1);
                 continue;
             };
             let Some(Times { captured, .. }) = times(packet.timestamp) else {
@@ -102,10 +111,11 @@ impl AudioTrack {
             };
             let ticks = packet.timestamp.unwrap_near(self.newest);
             self.newest = ticks;
-            let after_loss = std::mem::take(&mut self.after_loss);
-            self.decoder.decode(ticks.0, &packet.payload, after_loss, |pcm| {
+            let lost = std::mem::take(&mut self.missing);
+            take(Taken::Packet(&packet.payload), captured);
+            self.decoder.decode(ticks.0, &packet.payload, lost, |pcm| {
                 let captured = captured + Span::from_ticks(pcm.position - ticks.0, i64::from(SAMPLE_RATE));
-                take(pcm, captured);
+                take(Taken::Sound(pcm), captured);
             });
         }
     }
@@ -124,7 +134,10 @@ impl AudioTrack {
         self.retired = self.totals();
         self.jitter = AudioJitter::new(CAPACITY);
         self.decoder = OpusTrack::new()?;
-        self.after_loss = false;
+        self.missing = 0;
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

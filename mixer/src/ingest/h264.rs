@@ -1,12 +1,10 @@
 //! H.264 out of RTP (RFC 6184, packetization modes 0 and 1): the packets of a picture in, Annex B out.
 
+use super::picture::{self, CodedPicture, NoPicture};
 use lianmai_timeline::jitter::AccessUnit;
 
 /// What goes before each NAL unit (H.264 Annex B).
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
-
-/// The longest picture that is put together; a longer one is malformed.
-const MAX_PICTURE: usize = 2 * 1024 * 1024;
 
 /// NAL unit types (H.264 table 7-1, RFC 6184 §5.4).
 mod nal {
@@ -17,61 +15,30 @@ mod nal {
     pub(super) const FU_A: u8 = 28;
 }
 
-/// One coded picture.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct CodedPicture {
-    /// NAL units in Annex B form.
-    pub data: Vec<u8>,
-    /// Whether it holds an IDR picture, so that decoding may start here.
-    pub key: bool,
-    /// A fragmented NAL unit is open at the end of `data`.
-    fragment: bool,
-}
-
-/// Why packets make no picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NoPicture {
-    /// Some of its packets never came.
-    #[error("packets of the picture are missing")]
-    Incomplete,
-    /// A payload is not what RFC 6184 describes.
-    #[error("a payload is not H.264 as RFC 6184 packs it")]
-    Malformed,
-}
-
-/// Puts the packets of one access unit together.
+/// Puts the packets of one access unit together, in Annex B form; an IDR picture is a key frame.
 pub(super) fn assemble<T: AsRef<[u8]>>(unit: &AccessUnit<T>) -> Result<CodedPicture, NoPicture> {
-    if unit.lost > 0 && !is_whole(unit) {
-        return Err(NoPicture::Incomplete);
-    }
-    let mut picture = CodedPicture::default();
+    picture::check_whole(unit, is_head)?;
+    let mut assembler = Assembler::default();
     for packet in &unit.packets {
-        picture.append(packet.payload.as_ref())?;
+        assembler.append(packet.payload.as_ref())?;
     }
-    if picture.fragment || picture.data.is_empty() {
+    let Assembler { picture, fragment } = assembler;
+    if fragment || picture.data.is_empty() {
         return Err(NoPicture::Malformed);
     }
     Ok(picture)
 }
 
-/// Whether all packets of a unit are there though packets were lost around it.
-fn is_whole<T: AsRef<[u8]>>(unit: &AccessUnit<T>) -> bool {
-    let gapless = |pair: &[lianmai_timeline::jitter::Packet<T>]| match pair {
-        [one, next] => next.sequence == one.sequence.wrapping_add(1),
-        _ => true,
-    };
-    unit.packets
-        .first()
-        .is_some_and(|packet| is_head(packet.payload.as_ref()))
-        && unit.packets.last().is_some_and(|packet| packet.marker)
-        && unit.packets.windows(2).all(gapless)
+#[derive(Default)]
+struct Assembler {
+    picture: CodedPicture,
+    /// A fragmented NAL unit is open at the end of the picture.
+    fragment: bool,
 }
 
-impl CodedPicture {
+impl Assembler {
     fn append(&mut self, payload: &[u8]) -> Result<(), NoPicture> {
-        if self.data.len() + payload.len() > MAX_PICTURE {
-            return Err(NoPicture::Malformed);
-        }
+        self.picture.check_room(payload)?;
         // A payload of padding alone is how senders probe for bandwidth.
         let Some((&header, body)) = payload.split_first() else {
             return Ok(());
@@ -90,9 +57,10 @@ impl CodedPicture {
 
     fn nal(&mut self, nal: &[u8]) {
         let Some(&header) = nal.first() else { return };
-        self.key |= header & 0x1f == nal::IDR;
-        self.data.extend_from_slice(&START_CODE);
-        self.data.extend_from_slice(nal);
+        let CodedPicture { data, key } = &mut self.picture;
+        *key |= header & 0x1f == nal::IDR;
+        data.extend_from_slice(&START_CODE);
+        data.extend_from_slice(nal);
     }
 
     /// STAP-A (RFC 6184 §5.7.1): 16-bit sizes and NAL units.
@@ -124,7 +92,7 @@ impl CodedPicture {
         if start {
             self.nal(&[(indicator & 0xe0) | (header & 0x1f)]);
         }
-        self.data.extend_from_slice(body);
+        self.picture.data.extend_from_slice(body);
         self.fragment = !end;
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The tracks of one host.
 
-use super::audio::{AudioTrack, Times};
+use super::audio::{AudioTrack, Taken, Times};
 use super::reports::sender_reports;
 use super::track::Heard;
 use super::video::VideoTrack;
@@ -11,11 +11,26 @@ use lianmai_mixer_control::{AudioSource, VideoSource};
 use lianmai_timeline::room::DECODE_MARGIN;
 use lianmai_timeline::{EdgeTime, Kind, RtpTimestamp, Span, Timeline};
 
+/// A picture that misses something when it is due is waited for a little: a new start costs at least a round trip, and a key frame.
+const PATIENCE: Span = Span::from_millis(100);
+
+/// The same where lost packets come again: as long as one more request may take.
+const REPAIR_PATIENCE: Span = Span::from_millis(1000);
+
 /// One host's tracks. Either may be missing.
 #[derive(Default)]
 pub(super) struct Host {
     audio: Option<AudioTrack>,
     video: Option<VideoTrack>,
+}
+
+/// How a packet came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Came {
+    /// When.
+    pub arrival: EdgeTime,
+    /// It had been lost, and was asked for.
+    pub is_repair: bool,
 }
 
 /// What the ingest counts of one host.
@@ -52,7 +67,7 @@ impl Host {
     pub(super) fn rtp(
         &mut self,
         id: HostId,
-        arrival: EdgeTime,
+        came: Came,
         body: &[u8],
         timeline: &mut Timeline<HostId>,
         sink: &mut impl Sink,
@@ -76,7 +91,11 @@ impl Host {
                 sink.restarted(id, kind);
             }
         }
-        timeline.on_packet(id, kind, RtpTimestamp(packet.header.timestamp), arrival);
+        let timestamp = RtpTimestamp(packet.header.timestamp);
+        match came.is_repair {
+            true => timeline.on_repair(id, kind, timestamp, came.arrival),
+            false => timeline.on_packet(id, kind, timestamp, came.arrival),
+        }
         Ok(())
     }
 
@@ -120,12 +139,20 @@ impl Host {
             audio.drain(
                 now,
                 |timestamp| times(Kind::Audio, timestamp),
-                |pcm, captured| sink.sound(id, pcm, captured),
+                |taken, captured| match taken {
+                    Taken::Packet(packet) => sink.packet(id, packet, captured),
+                    Taken::Sound(pcm) => sink.sound(id, pcm, captured),
+                },
             );
         }
         if let Some(video) = &mut self.video {
+            let patience = match timeline.is_mended(id) {
+                true => REPAIR_PATIENCE,
+                false => PATIENCE,
+            };
             video.drain(
                 now,
+                patience,
                 |timestamp| times(Kind::Video, timestamp),
                 |task| sink.picture(id, task),
             );

@@ -3,19 +3,22 @@
 mod audio;
 mod h264;
 mod host;
+mod picture;
 mod reports;
 mod track;
 mod video;
+mod vp8;
 
 use crate::audio::Pcm;
 use crate::video::Task;
-use host::Host;
+use host::{Came, Host};
 use lianmai_mixer_control::media::{self, HostId, MAX_LEN, Message};
 use lianmai_mixer_control::{AudioSource, VideoSource};
 use lianmai_timeline::{EdgeTime, Kind, Span, Timeline};
 use std::collections::BTreeMap;
 
 pub(crate) use host::HostCounters;
+pub(crate) use reports::parts;
 
 /// More hosts than any room has: nine are shown.
 const MAX_HOSTS: usize = 64;
@@ -30,6 +33,8 @@ const MAX_ROUND_TRIP: u64 = 10_000_000_000;
 pub(crate) trait Sink {
     /// Decoded sound whose first frame was captured at `captured`.
     fn sound(&mut self, host: HostId, pcm: Pcm, captured: EdgeTime);
+    /// An Opus packet as it came, before it is decoded; its first sample was captured at `captured`.
+    fn packet(&mut self, host: HostId, packet: &[u8], captured: EdgeTime);
     /// A coded picture; false if there is no room for it.
     fn picture(&mut self, host: HostId, task: Task) -> bool;
     /// The host's encoder started anew, or another one took its place: what is left of the old one is void.
@@ -125,7 +130,13 @@ impl Ingest {
         };
         let arrival = arrival(now, message.arrival_ns)?;
         match message.kind {
-            media::Kind::Rtp => host.rtp(message.host, arrival, message.body, &mut self.timeline, sink),
+            media::Kind::Rtp | media::Kind::Repair => {
+                let came = Came {
+                    arrival,
+                    is_repair: message.kind == media::Kind::Repair,
+                };
+                host.rtp(message.host, came, message.body, &mut self.timeline, sink)
+            }
             media::Kind::Rtcp => {
                 host.rtcp(message.host, arrival, message.body, &mut self.timeline);
                 Ok(())

@@ -10,15 +10,13 @@ const SENDER_REPORT: u8 = 200;
 const NEEDED: usize = 20;
 
 /// The sender reports in a compound packet, each with whose it is. The walk ends at the first malformed part.
-pub(super) fn sender_reports(mut compound: &[u8]) -> impl Iterator<Item = (Ssrc, SenderReport)> {
-    std::iter::from_fn(move || {
-        loop {
-            let part = next_part(&mut compound)?;
-            if let Some(report) = sender_report(part) {
-                return Some(report);
-            }
-        }
-    })
+pub(super) fn sender_reports(compound: &[u8]) -> impl Iterator<Item = (Ssrc, SenderReport)> {
+    parts(compound).filter_map(sender_report)
+}
+
+/// The packets of a compound one, four bytes long each at the least. The walk ends at the first malformed one.
+pub(crate) fn parts(mut compound: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || next_part(&mut compound))
 }
 
 /// RFC 3550 §6.4.1: the length counts 32-bit words, less one.

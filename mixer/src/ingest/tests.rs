@@ -19,6 +19,7 @@ const SLICE: [u8; 5] = [0x61, 0x9a, 9, 8, 7];
 #[derive(Default)]
 struct Taken {
     sounds: Vec<(Pcm, EdgeTime)>,
+    packets: Vec<(Vec<u8>, EdgeTime)>,
     pictures: Vec<Task>,
     restarts: usize,
     full: bool,
@@ -27,6 +28,9 @@ struct Taken {
 impl Sink for Taken {
     fn sound(&mut self, _: HostId, pcm: Pcm, captured: EdgeTime) {
         self.sounds.push((pcm, captured));
+    }
+    fn packet(&mut self, _: HostId, packet: &[u8], captured: EdgeTime) {
+        self.packets.push((packet.to_vec(), captured));
     }
     fn picture(&mut self, _: HostId, task: Task) -> bool {
         if !self.full {
@@ -91,13 +95,47 @@ fn rtp(payload_type: u8, ssrc: u32, sequence: u16, timestamp: u32, payload: &[u8
 /// Sends frame `index` of 20 ms of sound and a picture each 40 ms.
 fn frame(ingest: &mut Ingest, taken: &mut Taken, ssrc: u32, index: u16) {
     let now = at(i64::from(index) * 20);
-    let sound = rtp(AUDIO, ssrc, index, u32::from(index) * 960, &OPUS);
-    ingest.handle_input(now, &datagram(Kind::Rtp, now, &sound), taken);
+    sound(ingest, taken, ssrc, index);
     if index.is_multiple_of(2) {
-        let picture = rtp(VIDEO, ssrc + 1, index / 2, u32::from(index) * 1800, &SLICE);
-        ingest.handle_input(now, &datagram(Kind::Rtp, now, &picture), taken);
+        picture(ingest, taken, Kind::Rtp, now, ssrc, index, &SLICE);
     }
     ingest.handle_timeout(now, taken);
+}
+
+fn sound(ingest: &mut Ingest, taken: &mut Taken, ssrc: u32, index: u16) {
+    let now = at(i64::from(index) * 20);
+    let sound = rtp(AUDIO, ssrc, index, u32::from(index) * 960, &OPUS);
+    ingest.handle_input(now, &datagram(Kind::Rtp, now, &sound), taken);
+}
+
+/// Delivers the picture of frame `index`.
+fn picture(
+    ingest: &mut Ingest,
+    taken: &mut Taken,
+    kind: Kind,
+    now: EdgeTime,
+    ssrc: u32,
+    index: u16,
+    slice: &[u8],
+) {
+    let picture = rtp(VIDEO, ssrc + 1, index / 2, u32::from(index) * 1800, slice);
+    ingest.handle_input(now, &datagram(kind, now, &picture), taken);
+}
+
+/// Sends frames, but for the pictures of some; of these, some come as repairs `late` frames afterwards.
+fn frames(ingest: &mut Ingest, taken: &mut Taken, indices: std::ops::Range<u16>, missing: &[u16], late: u16) {
+    for index in indices {
+        let now = at(i64::from(index) * 20);
+        if let Some(repaired) = index.checked_sub(late).filter(|past| missing.contains(past)) {
+            picture(ingest, taken, Kind::Repair, now, 10, repaired, &SLICE);
+        }
+        if missing.contains(&index) {
+            sound(ingest, taken, 10, index);
+            ingest.handle_timeout(now, taken);
+        } else {
+            frame(ingest, taken, 10, index);
+        }
+    }
 }
 
 #[test]
@@ -134,6 +172,64 @@ fn a_lost_picture_marks_the_next_one_and_is_counted() {
     let (_, counters) = ingest.counters().next().expect("one host");
     assert_eq!(counters.packets_lost, 3);
     assert!(counters.concealed_frames > 0);
+}
+
+#[test]
+fn packets_of_sound_are_handed_over_as_they_came_and_none_is_made_up() {
+    let (mut ingest, mut taken) = (ingest(), Taken::default());
+    for index in (0..20).chain(22..60) {
+        frame(&mut ingest, &mut taken, 10, index);
+    }
+    assert!(taken.packets.iter().all(|(packet, _)| packet == &OPUS));
+    assert!(taken.packets.is_sorted_by(|(_, one), (_, next)| one < next));
+    assert!(taken.packets.len() >= 50 && taken.packets.len() < taken.sounds.len());
+}
+
+#[test]
+fn a_picture_that_is_a_little_too_late_is_decoded_and_nothing_has_to_start_anew() {
+    let (mut ingest, mut taken) = (ingest(), Taken::default());
+    frames(&mut ingest, &mut taken, 0..60, &[30], 4);
+    assert_eq!(marked(&taken), [0]);
+    assert_eq!(ingest.counters().next().expect("one host").1.packets_lost, 0);
+}
+
+#[test]
+fn a_picture_that_comes_a_second_too_late_is_decoded_if_lost_ones_are_known_to_come_again() {
+    let (mut ingest, mut taken) = (ingest(), Taken::default());
+    frames(&mut ingest, &mut taken, 0..60, &[10, 20, 30, 40], 15);
+    let room = ingest.room_delay(at(1200));
+    assert!(
+        room > Span::from_millis(600),
+        "the room waits for what is lost twice: {room:?}"
+    );
+    let before = marked(&taken).len();
+    let late = u16::try_from((room.0 / 1_000_000 + 800) / 20).expect("a few frames");
+    frames(&mut ingest, &mut taken, 60..240, &[70], late);
+    assert_eq!(marked(&taken).len(), before);
+}
+
+#[test]
+fn a_hole_is_not_waited_for_once_a_key_frame_after_it_is_due() {
+    let (mut ingest, mut taken) = (ingest(), Taken::default());
+    frames(&mut ingest, &mut taken, 0..32, &[30], 99);
+    picture(
+        &mut ingest,
+        &mut taken,
+        Kind::Rtp,
+        at(640),
+        10,
+        32,
+        &[0x65, 0x88, 7, 7],
+    );
+    ingest.handle_timeout(at(654), &mut taken);
+    assert!(taken.pictures.iter().all(|task| !task.key), "it is not due");
+    ingest.handle_timeout(at(656), &mut taken);
+    assert!(
+        taken
+            .pictures
+            .last()
+            .is_some_and(|task| task.key && task.after_loss)
+    );
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! The video track of one host: packets in, coded pictures out, each when it is time to decode it.
 
 use super::audio::Times;
-use super::h264::{self, CodedPicture};
+use super::picture::{CodedPicture, NoPicture};
 use super::track::{Heard, Sender};
+use super::{h264, vp8};
 use crate::video::Task;
 use lianmai_compositor::Rotation;
-use lianmai_fanout::{RtpPacket, Ssrc};
+use lianmai_fanout::{RtpPacket, Ssrc, keyframe};
 use lianmai_mixer_control::{Codec, VideoSource};
 use lianmai_timeline::jitter::{AccessUnit, Packet, VideoJitter};
 use lianmai_timeline::{EdgeTime, RtpTimestamp, Span};
@@ -27,6 +28,8 @@ pub(super) struct VideoTrack {
     jitter: VideoJitter<Payload>,
     rotation: Rotation,
     waiting: VecDeque<Waiting>,
+    /// The newest key frame that begins to arrive.
+    newest_key: Option<RtpTimestamp>,
     /// Nothing came before the next picture, or something was lost.
     after_loss: bool,
     retired_lost: u64,
@@ -59,6 +62,7 @@ impl VideoTrack {
             jitter: VideoJitter::new(CAPACITY),
             rotation: Rotation::default(),
             waiting: VecDeque::new(),
+            newest_key: None,
             after_loss: true,
             retired_lost: 0,
             incomplete: 0,
@@ -85,35 +89,52 @@ impl VideoTrack {
             Heard::Replaced => self.restart(),
             Heard::Same => {}
         }
-        if self.source.codec == Codec::H264 {
-            let extension = self
-                .source
-                .orientation_extension
-                .and_then(|id| packet.extension(id));
-            self.jitter.push(Packet {
-                sequence: packet.header.sequence.0,
-                timestamp: RtpTimestamp(packet.header.timestamp),
-                marker: packet.header.marker,
-                payload: Payload {
-                    bytes: packet.payload().to_vec(),
-                    rotation: extension
-                        .and_then(<[u8]>::first)
-                        .map(|byte| Rotation::from_extension(*byte)),
-                },
-            });
+        let is_key = match self.source.codec {
+            Codec::H264 => keyframe::h264(packet.payload()),
+            Codec::Vp8 => keyframe::vp8(packet.payload()),
+        };
+        if is_key {
+            self.newest_key = Some(RtpTimestamp(packet.header.timestamp));
         }
+        let extension = self
+            .source
+            .orientation_extension
+            .and_then(|id| packet.extension(id));
+        self.jitter.push(Packet {
+            sequence: packet.header.sequence.0,
+            timestamp: RtpTimestamp(packet.header.timestamp),
+            marker: packet.header.marker,
+            payload: Payload {
+                bytes: packet.payload().to_vec(),
+                rotation: extension
+                    .and_then(<[u8]>::first)
+                    .map(|byte| Rotation::from_extension(*byte)),
+            },
+        });
         heard
     }
 
-    /// Hands to `take` what has to be decoded by `now`, or soon. `take` says whether it had room for it.
+    /// Hands to `take` what has to be decoded by `now`, or soon. `take` says whether it had room for it. A picture of which
+    /// something is missing when it is due is waited for with `patience`, at most until a key frame is due, which needs none before
+    /// it; what comes too late to be shown is decoded all the same, because later ones refer to it.
     pub(super) fn drain(
         &mut self,
         now: EdgeTime,
+        patience: Span,
         times: impl Fn(RtpTimestamp) -> Option<Times>,
         mut take: impl FnMut(Task) -> bool,
     ) {
         let deadline = |timestamp| times(timestamp).map(|times| times.deadline);
-        while let Some(unit) = self.jitter.pop(now, deadline) {
+        let key_due = self.newest_key.and_then(deadline);
+        let given_up = |timestamp| {
+            let due = deadline(timestamp)?;
+            let patient = due + patience;
+            Some(match key_due {
+                Some(key_due) if key_due >= due => key_due.min(patient),
+                Some(_) | None => patient,
+            })
+        };
+        while let Some(unit) = self.jitter.pop(now, given_up) {
             self.enqueue(&unit);
         }
         while let Some(waiting) = self.waiting.front() {
@@ -155,7 +176,7 @@ impl VideoTrack {
         if unit.packets.iter().all(|packet| packet.payload.bytes.is_empty()) {
             return;
         }
-        let picture = match h264::assemble(unit) {
+        let picture = match self.assemble(unit) {
             Ok(picture) => picture,
             Err(error) => {
                 tracing::debug!(%error, "a picture is dropped");
@@ -164,9 +185,10 @@ impl VideoTrack {
                 return;
             }
         };
-        let CodedPicture { data, key, .. } = picture;
+        let CodedPicture { data, key } = picture;
         let after_loss = std::mem::take(&mut self.after_loss);
         let task = Task {
+            codec: self.source.codec,
             data,
             key,
             after_loss,
@@ -177,6 +199,13 @@ impl VideoTrack {
             timestamp: unit.timestamp,
             task,
         });
+    }
+
+    fn assemble(&self, unit: &AccessUnit<Payload>) -> Result<CodedPicture, NoPicture> {
+        match self.source.codec {
+            Codec::H264 => h264::assemble(unit),
+            Codec::Vp8 => vp8::assemble(unit),
+        }
     }
 
     fn hand_out(&mut self, task: Task, take: &mut impl FnMut(Task) -> bool) {
@@ -194,6 +223,7 @@ impl VideoTrack {
         self.retired_lost = self.lost();
         self.jitter = VideoJitter::new(CAPACITY);
         self.waiting.clear();
+        self.newest_key = None;
         self.after_loss = true;
     }
 }

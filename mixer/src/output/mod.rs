@@ -1,7 +1,5 @@
-//! Where the mix goes: RTMP targets and a recording.
+//! Where the mix goes: RTMP targets.
 
-mod recorder;
 mod targets;
 
-pub(crate) use recorder::Recorder;
 pub(crate) use targets::Targets;

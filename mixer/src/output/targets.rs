@@ -2,7 +2,7 @@
 
 use crate::daemon::Daemon;
 use lianmai_mixer_control::{
-    FromMixer, TagNames, TargetId, TargetOptions, TargetState, TargetStats, TargetUrl, WhenFull,
+    Coding, FromMixer, TagNames, TargetId, TargetOptions, TargetState, TargetStats, TargetUrl, WhenFull,
 };
 use lianmai_rtmp::{
     Backoff, Publisher, PublisherConfig, PublisherEvent, PublisherState, QueueLimits, RtmpUrl, StreamHeaders,
@@ -27,19 +27,21 @@ pub(crate) struct Targets {
     headers: StreamHeaders,
     key_frame_wanted: Arc<AtomicBool>,
     trust: Arc<Trust>,
+    coding: Coding,
     daemon: Daemon,
 }
 
 impl Targets {
-    /// None yet. States go to `daemon`; `rtmps_ca` may sign certificates of targets.
+    /// None yet. States go to `daemon`; `rtmps_ca` may sign certificates of targets; `coding` is what they get.
     #[must_use]
-    pub(crate) fn new(daemon: Daemon, rtmps_ca: Option<PathBuf>) -> Self {
+    pub(crate) fn new(daemon: Daemon, rtmps_ca: Option<PathBuf>, coding: Coding) -> Self {
         let key_frame_wanted = Arc::new(AtomicBool::new(false));
         Self {
             publishers: BTreeMap::new(),
             headers: StreamHeaders::default(),
             key_frame_wanted,
             trust: Arc::new(Trust::new(rtmps_ca)),
+            coding,
             daemon,
         }
     }
@@ -49,6 +51,9 @@ impl Targets {
         self.remove(id);
         if self.publishers.len() >= MAX_TARGETS {
             return self.give_up(id, format!("there are {MAX_TARGETS} targets already"));
+        }
+        if let Err(error) = self.coding.check(options.tags) {
+            return self.give_up(id, error.to_string());
         }
         let target = match RtmpUrl::parse(&url.0) {
             Ok(target) => target,
@@ -128,6 +133,8 @@ impl Targets {
         config.tags = match options.tags {
             TagNames::Legacy => TagFormat::Legacy,
             TagNames::Enhanced => TagFormat::Enhanced,
+            TagNames::Auto if self.coding.needs_enhanced() => TagFormat::Enhanced,
+            TagNames::Auto => TagFormat::Legacy,
         };
         // A longer cache may hold more bytes, in the measure of the usual one.
         let usual = QueueLimits::default();
@@ -189,7 +196,9 @@ fn describe(state: PublisherState) -> TargetState {
 mod tests {
     use super::{MAX_TARGETS, Targets};
     use crate::daemon::Daemon;
-    use lianmai_mixer_control::{FromMixer, TargetId, TargetOptions, TargetState, TargetUrl};
+    use lianmai_mixer_control::{
+        AudioCodec, Coding, FromMixer, TagNames, TargetId, TargetOptions, TargetState, TargetUrl,
+    };
     use std::time::Duration;
 
     fn add(targets: &mut Targets, id: u32, url: &str) {
@@ -199,7 +208,7 @@ mod tests {
     #[test]
     fn a_target_that_can_never_work_is_said_to_be_given_up_with_the_reason() {
         let (daemon, said) = Daemon::channel();
-        let mut targets = Targets::new(daemon, None);
+        let mut targets = Targets::new(daemon, None, Coding::default());
         add(&mut targets, 4, "http://example.test/live/key");
         let FromMixer::Target {
             id,
@@ -213,9 +222,33 @@ mod tests {
     }
 
     #[test]
+    fn a_target_that_cannot_take_the_codecs_is_given_up_with_what_to_do() {
+        let (daemon, said) = Daemon::channel();
+        let coding = Coding {
+            audio: AudioCodec::Opus,
+            ..Coding::default()
+        };
+        let mut targets = Targets::new(daemon, None, coding);
+        let legacy = TargetOptions {
+            tags: TagNames::Legacy,
+            ..TargetOptions::default()
+        };
+        let url = TargetUrl("rtmp://127.0.0.1:9/live/x".to_owned());
+        targets.add(TargetId(1), &url, legacy);
+        let FromMixer::Target {
+            state: TargetState::GivenUp { reason },
+            ..
+        } = said.recv_timeout(Duration::from_secs(1)).expect("said at once")
+        else {
+            panic!("not given up");
+        };
+        assert!(reason.contains("Opus") && reason.contains("enhanced"), "{reason}");
+    }
+
+    #[test]
     fn the_number_of_targets_is_bounded() {
         let (daemon, _said) = Daemon::channel();
-        let mut targets = Targets::new(daemon, None);
+        let mut targets = Targets::new(daemon, None, Coding::default());
         for id in 0..MAX_TARGETS as u32 + 4 {
             add(&mut targets, id, "rtmp://127.0.0.1:9/live/x");
         }

@@ -1,10 +1,13 @@
 //! The hosts in the order in which they came, their places, and what lies over them.
 
+use super::boxes::{Boxes, PER_TICK};
 use super::dressing::Dressing;
 use super::placing::{Place, line, places};
 use super::seat::{Numbered, Seat};
 use super::sei::Region;
-use lianmai_compositor::{Frame, Layer, Look, Picture, Size, Tile, TileKey};
+use super::shown::Shown;
+use crate::vision::Mark;
+use lianmai_compositor::{Frame, Layer, Look, Picture, Size, Tile, TileKey, Window};
 use lianmai_mixer_control::media::HostId;
 use lianmai_mixer_control::scene::Scene;
 use lianmai_timeline::EdgeTime;
@@ -23,9 +26,12 @@ pub(super) struct Cast {
     /// What hosts are called who are not seated yet.
     names: BTreeMap<HostId, String>,
     places: Vec<Place>,
+    pub(super) shown: Shown,
     /// Places are to be found anew.
     unsettled: bool,
     pictures: u64,
+    /// What a vision program saw, until it is too old.
+    boxes: BTreeMap<HostId, Boxes>,
 }
 
 impl Cast {
@@ -37,8 +43,10 @@ impl Cast {
             seats: Vec::new(),
             names: BTreeMap::new(),
             places: Vec::new(),
+            shown: Shown::default(),
             unsettled: true,
             pictures: 0,
+            boxes: BTreeMap::new(),
         }
     }
 
@@ -67,6 +75,7 @@ impl Cast {
 
     pub(super) fn remove(&mut self, host: HostId) {
         self.names.remove(&host);
+        self.boxes.remove(&host);
         self.seats.retain(|seat| seat.host != host);
         self.places.clear();
         self.unsettled = true;
@@ -79,9 +88,18 @@ impl Cast {
     }
 
     pub(super) fn show(&mut self, host: HostId, captured: EdgeTime, frame: Arc<Frame>) {
+        if self.shown.is_hidden(host) {
+            return;
+        }
         let picture = self.numbered(frame);
         if let Some(seat) = self.seat(host) {
             seat.push(captured, picture);
+        }
+    }
+
+    pub(super) fn mark(&mut self, host: HostId, marks: Vec<Mark>) {
+        if self.seat(host).is_some() {
+            self.boxes.entry(host).or_default().say(marks);
         }
     }
 
@@ -105,11 +123,44 @@ impl Cast {
             let (seats, shown) = (&self.seats, self.places.iter().filter(|_| self.scene.labels));
             let hosts = shown.map(|place| (seats[place.host].host, seats[place.host].name.as_str(), place));
             self.dressing.set_labels(hosts);
+            self.note_shown();
         }
-        self.places
+        let pictures: Vec<Option<Numbered>> = self
+            .places
             .iter()
             .map(|place| self.seats[place.host].pick(at, &mut self.pictures))
-            .collect()
+            .collect();
+        self.draw_boxes(at, &pictures);
+        pictures
+    }
+
+    /// Of what was said of the pictures, draws what is new or lies elsewhere, and forgets what is too old.
+    fn draw_boxes(&mut self, at: EdgeTime, pictures: &[Option<Numbered>]) {
+        self.boxes.retain(|_, boxes| !boxes.is_over(at));
+        let mut budget = PER_TICK;
+        for (place, picture) in self.places.iter().zip(pictures) {
+            let seat = &self.seats[place.host];
+            let Some(boxes) = self.boxes.get_mut(&seat.host) else {
+                continue;
+            };
+            let look = look(&self.scene, seat, place);
+            let window = picture
+                .as_ref()
+                .map(|picture| Window::new(picture.frame.size(), place.rect, place.fit, look));
+            boxes.draw(window, &mut self.dressing, &mut budget);
+        }
+    }
+
+    /// Who lost their place is not shown with an old picture when they get one again.
+    fn note_shown(&mut self) {
+        let (seats, places) = (&self.seats, self.places.iter());
+        let places = places.map(|place| (seats[place.host].host, place.rect.size()));
+        self.shown.update(seats.iter().map(|seat| seat.host), places);
+        let hidden = self
+            .seats
+            .iter_mut()
+            .filter(|seat| self.shown.is_hidden(seat.host));
+        hidden.for_each(Seat::clear);
     }
 
     /// Where everybody is, as players are told it; of those who lie at one height, all have the same number.
@@ -135,6 +186,9 @@ impl Cast {
         for (place, picture) in self.places.iter().zip(pictures) {
             let seat = &self.seats[place.host];
             layers.push(Layer::Tile(self.tile(seat, place, picture.as_ref())));
+            if let Some(boxes) = self.boxes.get(&seat.host) {
+                layers.extend(boxes.placed().map(Layer::Sprite));
+            }
             layers.extend(self.dressing.label(seat.host, place).map(Layer::Sprite));
         }
         layers.extend(self.dressing.marks(canvas).map(Layer::Sprite));
@@ -142,7 +196,6 @@ impl Cast {
     }
 
     fn tile<'a>(&'a self, seat: &Seat, place: &Place, picture: Option<&'a Numbered>) -> Tile<'a> {
-        let emphasis = self.scene.speaker.filter(|_| seat.speaking).map(line);
         let picture = match picture.or(self.placeholder.as_ref()) {
             Some(Numbered { frame, number }) => Picture::Frame {
                 view: frame.view(),
@@ -154,10 +207,7 @@ impl Cast {
             key: TileKey(u64::from(seat.host.0)),
             rect: place.rect,
             fit: place.fit,
-            look: Look {
-                border: emphasis.or(place.look.border),
-                ..place.look
-            },
+            look: look(&self.scene, seat, place),
             picture,
         }
     }
@@ -172,5 +222,14 @@ impl Cast {
             frame,
             number: self.pictures,
         }
+    }
+}
+
+/// Who speaks has another border.
+fn look(scene: &Scene, seat: &Seat, place: &Place) -> Look {
+    let emphasis = scene.speaker.filter(|_| seat.speaking).map(line);
+    Look {
+        border: emphasis.or(place.look.border),
+        ..place.look
     }
 }

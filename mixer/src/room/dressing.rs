@@ -147,11 +147,11 @@ impl Dressing {
         })
     }
 
-    fn write(&mut self, text: &str, line: Line) -> Option<Sprite> {
+    pub(super) fn write(&mut self, text: &str, line: Line) -> Option<Sprite> {
         self.lettering.as_mut()?.write(text, line)
     }
 
-    fn number(&mut self) -> u64 {
+    pub(super) fn number(&mut self) -> u64 {
         self.numbers += 1;
         self.numbers
     }

@@ -5,17 +5,16 @@ use super::keys::KeyFrames;
 use super::sei::LayoutSei;
 use super::stage::Stage;
 use crate::art::Prepared;
-use crate::audio::{AudioMixer, BLOCK, Pcm, SAMPLE_RATE};
-use crate::encode::{AudioEncoder, AudioEncoderError, EncodedPicture, VideoEncoder, VideoEncoderError};
+use crate::audio::{AudioMixer, BLOCK, Pcm, SAMPLE_RATE, VoiceStats};
+use crate::encode::{AudioEncoder, AudioEncoderError, CodedSound, VideoEncoder, VideoEncoderError};
+use crate::vision::Mark;
 use lianmai_compositor::{Frame, FrameError, Size};
 use lianmai_mixer_control::media::HostId;
 use lianmai_mixer_control::scene::Scene;
-use lianmai_mixer_control::{Canvas, Settings};
+use lianmai_mixer_control::{Canvas, SeiKind, Settings, VideoCodec, Volume};
 use lianmai_rtmp::Tag;
-use lianmai_rtmp::flv::{AudioMetadata, AvcConfig, AvcConfigError, Metadata, annexb};
+use lianmai_rtmp::flv::{AudioMetadata, Metadata};
 use lianmai_timeline::{EdgeTime, Span, Tick, Ticker};
-use openh264::formats::YUVSource;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,15 +36,15 @@ pub enum MixError {
     /// The compositor refused its canvas.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// The H.264 encoder failed.
+    /// There is no picture.
     #[error(transparent)]
     Video(#[from] VideoEncoderError),
-    /// Its parameter sets are none.
-    #[error("the parameter sets of the H.264 encoder: {0}")]
-    Parameters(#[from] AvcConfigError),
-    /// The AAC encoder failed.
+    /// There is no sound.
     #[error(transparent)]
     Audio(#[from] AudioEncoderError),
+    /// Sound cannot be measured.
+    #[error("the loudness meter: {0}")]
+    Loudness(#[from] ebur128::Error),
 }
 
 /// One room's output. Pictures and blocks of sound come at their ticks, whatever the hosts do.
@@ -61,12 +60,17 @@ pub(crate) struct Mix {
     room_delay: Span,
     video: VideoEncoder,
     audio: Option<AudioEncoder>,
-    /// Blocks that the encoder has taken and not yet given back.
-    coding: VecDeque<u64>,
     keys: KeyFrames,
-    parameters: Option<AvcConfig>,
     interleaver: Interleaver,
     encoded: u64,
+    copying: Copying,
+}
+
+/// A copy of a picture for whoever wants one.
+enum Copying {
+    No,
+    Next,
+    Done(Frame),
 }
 
 impl Mix {
@@ -74,29 +78,24 @@ impl Mix {
     pub(crate) fn new(settings: &Settings, start: EdgeTime) -> Result<(Self, Vec<Tag>), MixError> {
         let canvas = check(settings.canvas)?;
         let size = Size::new(canvas.width as usize, canvas.height as usize);
-        let audio = AudioEncoder::new(settings.audio_bitrate)?;
-        let mut headers = vec![metadata(settings, audio.is_some()).tag(0)];
-        headers.extend(
-            audio
-                .iter()
-                .map(|encoder| Tag::aac_sequence_header(0, encoder.config())),
-        );
+        let (video, audio) = (VideoEncoder::new(settings)?, AudioEncoder::new(settings)?);
+        let mut headers = vec![metadata(settings, &video, audio.as_ref()).tag(0)];
+        headers.extend(audio.iter().map(AudioEncoder::header));
         let mix = Self {
             fps: canvas.fps,
             frames: Ticker::frames(start, canvas.fps, 1),
             blocks: Ticker::audio_blocks(start, SAMPLE_RATE, BLOCK as u32),
             stage: Stage::new(size)?,
-            sei: LayoutSei::new(settings.sei, size, Scene::default().background.0),
+            sei: LayoutSei::new(sei(settings), size, Scene::default().background.0),
             wall_clock: (start, Duration::ZERO),
-            sounds: AudioMixer::default(),
+            sounds: AudioMixer::new(settings.loudness)?,
             room_delay: lianmai_timeline::room::MIN_DELAY,
-            video: VideoEncoder::new(canvas, settings.video_bitrate)?,
+            video,
             audio,
-            coding: VecDeque::new(),
             keys: KeyFrames::new(canvas.fps, settings.gop_seconds),
-            parameters: None,
             interleaver: Interleaver::default(),
             encoded: 0,
+            copying: Copying::No,
         };
         Ok((mix, headers))
     }
@@ -143,6 +142,17 @@ impl Mix {
         self.sounds.mute(host, muted);
     }
 
+    /// How loud a host is to be.
+    pub(crate) fn set_volume(&mut self, host: HostId, volume: Volume) {
+        self.sei.set_volume(host, volume);
+        self.sounds.set_volume(host, volume);
+    }
+
+    /// This is to be drawn over a host's picture for a while.
+    pub(crate) fn mark(&mut self, host: HostId, marks: Vec<Mark>) {
+        self.stage.mark(host, marks);
+    }
+
     /// Decoded sound of a host.
     pub(crate) fn sound(&mut self, host: HostId, pcm: &Pcm, captured: EdgeTime) {
         self.sounds.write(host, pcm, captured);
@@ -168,9 +178,30 @@ impl Mix {
         self.room_delay = delay;
     }
 
+    /// Hosts that are shown at another size since this was asked last; zero is not at all.
+    pub(crate) fn take_shown(&mut self) -> Vec<(HostId, Size)> {
+        self.stage.take_shown()
+    }
+
     /// A target has to start: it needs a key frame.
     pub(crate) fn want_key_frame(&mut self) {
         self.keys.want();
+    }
+
+    /// The next picture is wanted beside the stream.
+    pub(crate) fn copy_next(&mut self) {
+        self.copying = Copying::Next;
+    }
+
+    /// The picture that was wanted, once.
+    pub(crate) fn take_copy(&mut self) -> Option<Frame> {
+        match std::mem::replace(&mut self.copying, Copying::No) {
+            Copying::Done(frame) => Some(frame),
+            other => {
+                self.copying = other;
+                None
+            }
+        }
     }
 
     /// When the next tick is due.
@@ -195,27 +226,17 @@ impl Mix {
         let time_ms = self.picture_ms(tick.index);
         let key = self.keys.is_due(tick.index);
         let canvas = self.stage.compose(tick.time - self.room_delay);
-        let EncodedPicture::Frame(unit) = self.video.encode(&Source(canvas), u64::from(time_ms), key)? else {
-            return Ok(true);
-        };
-        let unit = annexb::access_unit(unit);
-        if unit.key {
+        if matches!(self.copying, Copying::Next) {
+            self.copying = Copying::Done(Frame::copy_of(&canvas.view())?);
+        }
+        let taken = self.video.push(canvas, time_ms, key)?;
+        if taken && self.audio.is_some() {
+            self.interleaver.expect(time_ms);
+        }
+        if taken && key {
             self.keys.made(tick.index);
         }
-        self.encoded += 1;
-        let header = unit
-            .config
-            .filter(|config| self.parameters.as_ref() != Some(config));
-        if let Some(config) = header {
-            self.send_picture(Tag::avc_sequence_header(time_ms, &config)?, emit);
-            self.parameters = Some(config);
-        }
-        let unix_ms = self.unix_ms(tick.time);
-        let avcc = match self.sei.poll(unit.key, unix_ms, || self.stage.regions()) {
-            Some(sei) => annexb::with_nal_before(&sei, &unit.avcc),
-            None => unit.avcc,
-        };
-        self.send_picture(Tag::avc_frame(time_ms, unit.key, &avcc), emit);
+        self.take_pictures(tick.time, emit)?;
         Ok(true)
     }
 
@@ -238,16 +259,39 @@ impl Mix {
         (self.encoded, self.frames.skipped())
     }
 
+    /// Pictures that the encoder left out.
+    #[must_use]
+    pub(crate) fn left_out(&self) -> u64 {
+        self.video.left_out()
+    }
+
     /// How long after its capture everything is shown.
     #[must_use]
     pub(crate) fn room_delay(&self) -> Span {
         self.room_delay
     }
 
-    /// How far a host's sound is from where it belongs.
+    /// What is known of a host's sound.
     #[must_use]
-    pub(crate) fn audio_error(&self, host: HostId) -> Span {
-        self.sounds.error(host)
+    pub(crate) fn voice_stats(&self, host: HostId) -> VoiceStats {
+        self.sounds.stats(host)
+    }
+
+    /// Hands on what is coded by now.
+    fn take_pictures(&mut self, now: EdgeTime, emit: &mut impl FnMut(Tag)) -> Result<(), MixError> {
+        while let Some(picture) = self.video.poll()? {
+            let unix_ms = self.unix_ms(now);
+            let sei = self.sei.poll(picture.key, unix_ms, || self.stage.regions());
+            self.encoded += 1;
+            for tag in picture.into_tags(sei.as_deref()) {
+                if self.audio.is_some() {
+                    self.interleaver.picture(tag, emit);
+                } else {
+                    emit(tag);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn sound_tick(&mut self, tick: Tick, emit: &mut impl FnMut(Tag)) -> Result<(), MixError> {
@@ -255,24 +299,10 @@ impl Mix {
             return Ok(());
         };
         let pcm = self.sounds.mix(tick.time - self.room_delay);
-        self.coding.push_back(tick.index);
-        let Some(frame) = encoder.encode(pcm)? else {
-            return Ok(());
-        };
-        let Some(block) = self.coding.pop_front() else {
-            return Ok(());
-        };
-        let tag = Tag::aac_frame(block_ms(block), frame);
-        self.interleaver.sound(tag, block_ms(block + 1), emit);
+        encoder.encode(tick.index, pcm, |CodedSound { tag, next_ms }| {
+            self.interleaver.sound(tag, next_ms, emit);
+        })?;
         Ok(())
-    }
-
-    fn send_picture(&mut self, tag: Tag, emit: &mut impl FnMut(Tag)) {
-        if self.audio.is_some() {
-            self.interleaver.picture(tag, emit);
-        } else {
-            emit(tag);
-        }
     }
 
     fn unix_ms(&self, time: EdgeTime) -> u64 {
@@ -293,11 +323,6 @@ impl Mix {
     }
 }
 
-/// When block `index` of the coded sound begins.
-fn block_ms(index: u64) -> u32 {
-    wrap(index * BLOCK as u64 * 1000 / u64::from(SAMPLE_RATE))
-}
-
 /// RTMP time wraps at 32 bits, after 49 days.
 fn wrap(millis: u64) -> u32 {
     (millis & u64::from(u32::MAX)) as u32
@@ -312,55 +337,30 @@ fn check(canvas: Canvas) -> Result<Canvas, MixError> {
     Ok(canvas)
 }
 
-fn metadata(settings: &Settings, audio: bool) -> Metadata {
+/// The layout goes into H.264 alone: AV1 has no SEI.
+fn sei(settings: &Settings) -> SeiKind {
+    match settings.coding.video {
+        VideoCodec::H264 => settings.sei,
+        VideoCodec::Av1 => SeiKind::Off,
+    }
+}
+
+fn metadata(settings: &Settings, video: &VideoEncoder, audio: Option<&AudioEncoder>) -> Metadata {
     Metadata {
         title: settings.room.clone(),
         width: settings.canvas.width,
         height: settings.canvas.height,
+        video_codec: video.codec(),
         frame_rate: f64::from(settings.canvas.fps),
         video_bitrate: settings.video_bitrate,
         key_frame_seconds: settings.gop_seconds,
-        audio: audio.then_some(AudioMetadata {
+        audio: audio.map(|encoder| AudioMetadata {
+            codec: encoder.codec(),
             bitrate: settings.audio_bitrate,
             sample_rate: SAMPLE_RATE,
             channels: 2,
         }),
         encoder: concat!("lianmai ", env!("CARGO_PKG_VERSION")).to_owned(),
-    }
-}
-
-/// The canvas as the encoder reads it: in place.
-struct Source<'a>(&'a Frame);
-
-impl Source<'_> {
-    fn plane(&self, index: usize) -> &[u8] {
-        self.0.view().planes()[index].data()
-    }
-
-    fn stride(&self, index: usize) -> usize {
-        self.0.view().planes()[index].stride()
-    }
-}
-
-impl YUVSource for Source<'_> {
-    fn dimensions(&self) -> (usize, usize) {
-        (self.0.size().width, self.0.size().height)
-    }
-
-    fn strides(&self) -> (usize, usize, usize) {
-        (self.stride(0), self.stride(1), self.stride(2))
-    }
-
-    fn y(&self) -> &[u8] {
-        self.plane(0)
-    }
-
-    fn u(&self) -> &[u8] {
-        self.plane(1)
-    }
-
-    fn v(&self) -> &[u8] {
-        self.plane(2)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The room: what every output tick shows and sounds like. No I/O and no clock in here.
 
+mod boxes;
 mod cast;
 mod dressing;
 mod interleave;
@@ -8,6 +9,7 @@ mod mix;
 mod placing;
 mod seat;
 mod sei;
+mod shown;
 mod stage;
 mod transition;
 

@@ -2,8 +2,8 @@
 //! (`canvas`, `regions`, `ver`, `ts`, `app_data`), so that their parsers read it.
 
 use lianmai_compositor::{Rect, Size};
-use lianmai_mixer_control::SeiKind;
 use lianmai_mixer_control::media::HostId;
+use lianmai_mixer_control::{SeiKind, Volume};
 use lianmai_rtmp::flv::sei;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +37,7 @@ pub(crate) struct LayoutSei {
     background: String,
     names: BTreeMap<HostId, String>,
     muted: BTreeSet<HostId>,
+    volumes: BTreeMap<HostId, Volume>,
     told: Option<Vec<Region>>,
 }
 
@@ -63,7 +64,8 @@ struct JsonRegion<'a> {
     uid: u32,
     alpha: f32,
     zorder: u8,
-    volume: u8,
+    /// In percent, 0 to 200.
+    volume: u16,
     x: usize,
     y: usize,
     w: usize,
@@ -80,6 +82,7 @@ impl LayoutSei {
             background: format!("#{red:02x}{green:02x}{blue:02x}"),
             names: BTreeMap::new(),
             muted: BTreeSet::new(),
+            volumes: BTreeMap::new(),
             told: None,
         }
     }
@@ -108,10 +111,18 @@ impl LayoutSei {
         }
     }
 
+    /// A host is louder or softer than it was.
+    pub(crate) fn set_volume(&mut self, host: HostId, volume: Volume) {
+        if self.volumes.insert(host, volume) != Some(volume) {
+            self.told = None;
+        }
+    }
+
     /// A host left.
     pub(crate) fn forget(&mut self, host: HostId) {
         self.names.remove(&host);
         self.muted.remove(&host);
+        self.volumes.remove(&host);
     }
 
     /// The NAL unit that goes before this picture's slices, if one is due. `unix_ms` is the picture's time.
@@ -136,6 +147,13 @@ impl LayoutSei {
         })
     }
 
+    fn volume_of(&self, host: HostId) -> u16 {
+        if self.muted.contains(&host) {
+            return 0;
+        }
+        self.volumes.get(&host).copied().unwrap_or_default().percent()
+    }
+
     fn json(&self, ts: u64, regions: &[Region]) -> Vec<u8> {
         let regions = regions
             .iter()
@@ -144,7 +162,7 @@ impl LayoutSei {
                 uid: region.host.0,
                 alpha: region.alpha,
                 zorder: region.z_order,
-                volume: if self.muted.contains(&region.host) { 0 } else { 100 },
+                volume: self.volume_of(region.host),
                 x: region.rect.x,
                 y: region.rect.y,
                 w: region.rect.width,
@@ -169,7 +187,7 @@ impl LayoutSei {
 
 #[cfg(test)]
 mod tests {
-    use super::{LayoutSei, Region, UUID};
+    use super::{LayoutSei, Region, UUID, Volume};
     use lianmai_compositor::{Rect, Size};
     use lianmai_mixer_control::SeiKind;
     use lianmai_mixer_control::media::HostId;
@@ -216,6 +234,29 @@ mod tests {
             "app_data": "",
         });
         assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn the_volume_is_what_is_heard_and_a_change_is_told_at_once() {
+        let mut sei = sei(SeiKind::Unregistered);
+        let told = |sei: &mut LayoutSei| {
+            let nal = sei.poll(false, 0, || vec![half(1, 0)])?;
+            let start = nal.iter().position(|byte| *byte == b'{').expect("JSON");
+            let json: Value = serde_json::from_slice(&nal[start..nal.len() - 1]).expect("JSON");
+            json["regions"][0]["volume"].as_u64()
+        };
+        assert_eq!(told(&mut sei), Some(100));
+        for percent in [200, 35] {
+            let volume = Volume::try_from(percent).expect("a volume");
+            sei.set_volume(HostId(1), volume);
+            assert_eq!(told(&mut sei), Some(u64::from(percent)));
+            sei.set_volume(HostId(1), volume);
+            assert_eq!(told(&mut sei), None, "nothing new");
+        }
+        sei.mute(HostId(1), true);
+        assert_eq!(told(&mut sei), Some(0));
+        sei.mute(HostId(1), false);
+        assert_eq!(told(&mut sei), Some(35), "a mute keeps it");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::cast::Cast;
 use super::sei::Region;
 use super::transition::Transition;
 use crate::art::{Prepared, color};
+use crate::vision::Mark;
 use lianmai_compositor::{Composition, Frame, FrameError, Kernels, Size};
 use lianmai_mixer_control::media::HostId;
 use lianmai_mixer_control::scene::Scene;
@@ -62,6 +63,11 @@ impl Stage {
         self.cast.speaking(host, speaking);
     }
 
+    /// This is to be drawn over a host's picture for a while.
+    pub(super) fn mark(&mut self, host: HostId, marks: Vec<Mark>) {
+        self.cast.mark(host, marks);
+    }
+
     /// A picture of a host, to be shown the room delay after `captured`.
     pub(super) fn show(&mut self, host: HostId, captured: EdgeTime, frame: Arc<Frame>) {
         self.cast.show(host, captured, frame);
@@ -93,6 +99,11 @@ impl Stage {
         self.cast.set_scene(scene, placeholder);
         self.changed = true;
         Ok(())
+    }
+
+    /// Hosts whose place has another size since this was asked last; zero is no place.
+    pub(super) fn take_shown(&mut self) -> Vec<(HostId, Size)> {
+        self.cast.shown.take_changes()
     }
 
     /// Where the hosts are that the last tick showed.

@@ -1,24 +1,23 @@
-//! One host's H.264 decoder: what it can decode, what it shows, and when it needs a key frame.
+//! One host's decoder: what it can decode, what it shows, and when it needs a key frame.
 
 use super::Task;
+use super::codec::{DecodeError, PictureDecoder};
+use super::filters::{FilterBoard, HostFilters};
 use super::pool::FramePool;
-use lianmai_compositor::{Frame, FrameError, Size, View};
+use lianmai_compositor::{Frame, Size};
+use lianmai_mixer_control::media::HostId;
 use lianmai_timeline::{EdgeTime, Span};
-use openh264::decoder::{DecodedYUV, Decoder};
-use openh264::formats::YUVSource;
 use std::sync::Arc;
 
 /// A key frame is asked for at most this often.
 const ASK_EVERY: Span = Span::from_millis(500);
 
-/// The largest picture that is mixed: 1080p in either orientation.
-const MAX_PIXELS: usize = 1920 * 1088;
-
 /// Decodes the pictures of one host, in order.
 #[derive(Default)]
 pub(super) struct HostDecoder {
-    decoder: Option<Decoder>,
+    decoder: Option<PictureDecoder>,
     pool: FramePool,
+    filters: HostFilters,
     asked: Option<EdgeTime>,
     counters: Counters,
 }
@@ -43,21 +42,12 @@ pub(super) struct Outcome {
     pub key_frame_needed: bool,
 }
 
-#[derive(Debug, thiserror::Error)]
-enum DecodeError {
-    #[error("{0}")]
-    Decoder(#[from] openh264::Error),
-    #[error("a picture of {0} x {1}; more than 1920 x 1088 is not mixed")]
-    TooLarge(usize, usize),
-    #[error(transparent)]
-    Frame(#[from] FrameError),
-}
-
 impl HostDecoder {
     /// Decodes the next picture. After a loss or an error nothing is shown before the next key frame: a frozen
     /// picture is better than a broken one.
     pub(super) fn decode(&mut self, now: EdgeTime, task: &Task) -> Outcome {
-        if task.after_loss && !task.key {
+        let is_other = |decoder: &PictureDecoder| decoder.codec() != task.codec;
+        if (task.after_loss && !task.key) || self.decoder.as_ref().is_some_and(is_other) {
             self.decoder = None;
         }
         if self.decoder.is_none() && !task.key {
@@ -87,22 +77,31 @@ impl HostDecoder {
         self.counters
     }
 
+    /// Filters pictures from now on as it was last said.
+    pub(super) fn follow(&mut self, board: &FilterBoard, host: HostId) {
+        self.filters.follow(board, host);
+    }
+
     /// The host's encoder started anew.
     pub(super) fn restart(&mut self) {
         self.decoder = None;
+        self.filters.chain.restart();
         self.asked = None;
     }
 
     fn run(&mut self, task: &Task) -> Result<Option<Arc<Frame>>, DecodeError> {
-        let decoder = match &mut self.decoder {
+        let Self {
+            decoder,
+            pool,
+            filters,
+            ..
+        } = self;
+        let chain = &mut filters.chain;
+        let decoder = match decoder {
             Some(decoder) => decoder,
-            none => none.insert(Decoder::new()?),
+            none => none.insert(PictureDecoder::new(task.codec)?),
         };
-        let Some(picture) = decoder.decode(&task.data)? else {
-            return Ok(None);
-        };
-        let view = view(&picture)?;
-        Ok(Some(self.pool.copy(&view, task.rotation)?))
+        decoder.decode(&task.data, |view| pool.copy(view, task.rotation, chain))
     }
 
     fn ask(&mut self, now: EdgeTime) -> Outcome {
@@ -117,25 +116,19 @@ impl HostDecoder {
     }
 }
 
-fn view<'a>(picture: &'a DecodedYUV<'_>) -> Result<View<'a>, DecodeError> {
-    let (width, height) = picture.dimensions();
-    if width.saturating_mul(height) > MAX_PIXELS {
-        return Err(DecodeError::TooLarge(width, height));
-    }
-    let (y, u, v) = picture.strides();
-    Ok(View::new(
-        Size::new(width, height),
-        [(picture.y(), y), (picture.u(), u), (picture.v(), v)],
-    )?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::HostDecoder;
-    use crate::encode::{EncodedPicture, VideoEncoder};
+    use crate::encode::{EncodedPicture, H264Encoder};
+    use crate::testing::streams;
+    use crate::video::FilterBoard;
     use crate::video::Task;
+    use bytes::Bytes;
     use lianmai_compositor::{Rotation, Size};
-    use lianmai_mixer_control::Canvas;
+    use lianmai_fanout::Vp8Payload;
+    use lianmai_mixer_control::filter::{Filter, Filters};
+    use lianmai_mixer_control::media::HostId;
+    use lianmai_mixer_control::{Canvas, Codec, Profile};
     use lianmai_timeline::{EdgeTime, Span};
     use openh264::formats::YUVBuffer;
 
@@ -145,15 +138,12 @@ mod tests {
 
     /// A grey that grows lighter from picture to picture.
     fn coded(width: u32, height: u32, count: usize) -> Vec<Task> {
-        let mut encoder = VideoEncoder::new(
-            Canvas {
-                width,
-                height,
-                fps: 30,
-            },
-            400_000,
-        )
-        .expect("an encoder");
+        let canvas = Canvas {
+            width,
+            height,
+            fps: 30,
+        };
+        let mut encoder = H264Encoder::new(canvas, 400_000, Profile::Baseline).expect("an encoder");
         (0..count)
             .map(|index| {
                 let mut i420 = vec![128; (width * height * 3 / 2) as usize];
@@ -167,6 +157,7 @@ mod tests {
                 };
                 let (data, key) = (data.to_vec(), index == 0);
                 Task {
+                    codec: Codec::H264,
                     data,
                     key,
                     after_loss: false,
@@ -185,6 +176,51 @@ mod tests {
             assert_eq!(frame.size(), Size::new(320, 180));
             let luma = frame.view().planes()[0].row(90)[160];
             assert!(luma.abs_diff(60 + index as u8) <= 3, "picture {index}: {luma}");
+        }
+    }
+
+    /// The same from libvpx, with a key frame first; not grey.
+    fn vp8(size: &str, count: usize) -> Vec<Task> {
+        let source = format!("testsrc2=size={size}:rate=25");
+        let pictures = streams::vp8(&source, count as f64 / 25.0, 1000);
+        let task = |(index, payloads): (usize, Vec<Bytes>)| Task {
+            codec: Codec::Vp8,
+            data: payloads
+                .iter()
+                .flat_map(|payload| Vp8Payload::parse(payload).expect("packed").data.to_vec())
+                .collect(),
+            key: index == 0,
+            after_loss: false,
+            rotation: Rotation::None,
+            captured: at(0),
+        };
+        pictures.into_iter().enumerate().map(task).collect()
+    }
+
+    #[test]
+    fn vp8_is_decoded_turned_and_refused_as_h264_is() {
+        let mut decoder = HostDecoder::default();
+        let mut tasks = vp8("320x180", 4);
+        assert!(decoder.decode(at(0), &tasks[1]).key_frame_needed);
+        assert!(decoder.decode(at(0), &tasks[0]).frame.is_some());
+        tasks[1].rotation = Rotation::Quarter;
+        let turned = decoder.decode(at(0), &tasks[1]).frame.expect("decoded");
+        assert_eq!(turned.size(), Size::new(180, 320));
+        tasks[2].after_loss = true;
+        assert!(decoder.decode(at(1000), &tasks[2]).key_frame_needed);
+        let large = &vp8("2048x1152", 1)[0];
+        assert!(decoder.decode(at(1000), large).frame.is_none());
+        assert_eq!((decoder.counters().decoded, decoder.counters().errors), (2, 1));
+    }
+
+    #[test]
+    fn a_host_may_change_its_codec_with_a_key_frame() {
+        let mut decoder = HostDecoder::default();
+        let (h264, vp8) = (coded(320, 180, 2), vp8("320x180", 2));
+        assert!(decoder.decode(at(0), &h264[0]).frame.is_some());
+        assert!(decoder.decode(at(0), &vp8[1]).key_frame_needed);
+        for task in [&vp8[0], &vp8[1], &h264[0], &h264[1]] {
+            assert!(decoder.decode(at(0), task).frame.is_some());
         }
     }
 
@@ -232,6 +268,30 @@ mod tests {
             .frame
             .expect("decoded");
         assert_eq!(frame.size(), Size::new(180, 320));
+    }
+
+    #[test]
+    fn filters_hold_from_the_next_picture_on_until_others_are_said() {
+        let (mut decoder, board, host) = (HostDecoder::default(), FilterBoard::default(), HostId(3));
+        let tasks = coded(320, 180, 4);
+        let mut look = |task: &Task| {
+            decoder.follow(&board, host);
+            let frame = decoder.decode(at(0), task).frame.expect("decoded");
+            (frame.size(), frame.view().planes()[0].row(90)[90])
+        };
+        let near = |luma: u8, wanted: u8| assert!(luma.abs_diff(wanted) <= 3, "{luma}");
+        near(look(&tasks[0]).1, 60);
+        let lighter = Filter::Brightness { amount: 0.5 };
+        board.set(host, Filters(vec![lighter, Filter::Rotate { degrees: 90 }]));
+        board.set(HostId(4), Filters(vec![Filter::Brightness { amount: -1.0 }]));
+        let (size, luma) = look(&tasks[1]);
+        assert_eq!(size, Size::new(180, 320));
+        near(luma, 61 + 110);
+        board.set(host, Filters::default());
+        near(look(&tasks[2]).1, 62);
+        board.set(host, Filters(vec![lighter]));
+        board.remove(host);
+        near(look(&tasks[3]).1, 63);
     }
 
     #[test]

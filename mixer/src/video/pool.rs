@@ -1,6 +1,7 @@
 //! Frames that are used again once nobody shows them.
 
-use lianmai_compositor::{Frame, FrameError, Rotation, View, rotate};
+use lianmai_compositor::filter::FilterChain;
+use lianmai_compositor::{Frame, FrameError, Rotation, View};
 use std::sync::Arc;
 
 /// Frames that are remembered: what waits to be shown, what is shown, and one to decode into.
@@ -13,10 +14,15 @@ pub(super) struct FramePool {
 }
 
 impl FramePool {
-    /// An upright copy of `view`.
-    pub(super) fn copy(&mut self, view: &View<'_>, rotation: Rotation) -> Result<Arc<Frame>, FrameError> {
-        let reuse = self.take(rotation.turned(view.size()));
-        let frame = Arc::new(rotate(view, rotation, reuse)?);
+    /// An upright copy of `view`, filtered.
+    pub(super) fn copy(
+        &mut self,
+        view: &View<'_>,
+        rotation: Rotation,
+        filters: &mut FilterChain,
+    ) -> Result<Arc<Frame>, FrameError> {
+        let reuse = self.take(filters.turned(rotation.turned(view.size())));
+        let frame = Arc::new(filters.run(view, rotation, reuse)?);
         if self.frames.len() < CAPACITY {
             self.frames.push(Arc::clone(&frame));
         }
@@ -38,7 +44,8 @@ impl FramePool {
 #[cfg(test)]
 mod tests {
     use super::{CAPACITY, FramePool};
-    use lianmai_compositor::{Color, Frame, Rotation, Size};
+    use lianmai_compositor::filter::FilterChain;
+    use lianmai_compositor::{Color, Frame, FrameError, Kernels, Rotation, Size};
     use std::sync::Arc;
 
     fn picture(width: usize, height: usize, luma: u8) -> Frame {
@@ -51,6 +58,15 @@ mod tests {
         frame
     }
 
+    /// A copy without filters.
+    fn copy(pool: &mut FramePool, frame: &Frame, rotation: Rotation) -> Result<Arc<Frame>, FrameError> {
+        pool.copy(
+            &frame.view(),
+            rotation,
+            &mut FilterChain::new(&[], Kernels::detect()),
+        )
+    }
+
     fn address(frame: &Arc<Frame>) -> *const u8 {
         frame.view().planes()[0].data().as_ptr()
     }
@@ -59,22 +75,20 @@ mod tests {
     fn a_frame_is_used_again_only_after_its_last_handle_is_gone() {
         let mut pool = FramePool::default();
         let source = picture(64, 36, 90);
-        let first = pool.copy(&source.view(), Rotation::None).expect("copied");
-        let second = pool.copy(&source.view(), Rotation::None).expect("copied");
+        let first = copy(&mut pool, &source, Rotation::None).expect("copied");
+        let second = copy(&mut pool, &source, Rotation::None).expect("copied");
         assert_ne!(address(&first), address(&second));
         let old = address(&first);
         drop(first);
-        let third = pool.copy(&source.view(), Rotation::None).expect("copied");
+        let third = copy(&mut pool, &source, Rotation::None).expect("copied");
         assert_eq!(address(&third), old);
     }
 
     #[test]
     fn a_new_size_forgets_the_frames_of_the_old_one() {
         let mut pool = FramePool::default();
-        drop(pool.copy(&picture(64, 36, 90).view(), Rotation::None));
-        let turned = pool
-            .copy(&picture(64, 36, 90).view(), Rotation::Quarter)
-            .expect("copied");
+        drop(copy(&mut pool, &picture(64, 36, 90), Rotation::None));
+        let turned = copy(&mut pool, &picture(64, 36, 90), Rotation::Quarter).expect("copied");
         assert_eq!(turned.size(), Size::new(36, 64));
         assert_eq!(pool.frames.len(), 1);
     }
@@ -84,7 +98,7 @@ mod tests {
         let mut pool = FramePool::default();
         let source = picture(16, 16, 90);
         let held: Vec<_> = (0..100)
-            .map(|_| pool.copy(&source.view(), Rotation::None))
+            .map(|_| copy(&mut pool, &source, Rotation::None))
             .collect();
         assert_eq!((held.len(), pool.frames.len()), (100, CAPACITY));
     }

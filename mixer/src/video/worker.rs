@@ -2,7 +2,9 @@
 
 use super::Task;
 use super::decoder::{Counters, HostDecoder};
+use super::filters::FilterBoard;
 use crate::clock;
+use crate::vision::Eye;
 use crossbeam_channel::Receiver;
 use lianmai_compositor::Frame;
 use lianmai_mixer_control::media::HostId;
@@ -37,19 +39,31 @@ pub(crate) struct DecodedPicture {
     pub host: HostId,
     /// When it was captured.
     pub captured: EdgeTime,
+    /// Whether decoding may start with it.
+    pub key: bool,
     /// The picture, if it could be decoded.
     pub frame: Option<Arc<Frame>>,
     /// What this host's decoder counted so far.
     pub counters: Counters,
 }
 
-/// All decoders. OpenH264 decodes on the thread that calls it; its own threads are unsafe.
-#[derive(Default)]
+/// All decoders. They decode on the thread that calls them; OpenH264's own threads are unsafe.
 pub(crate) struct Worker {
     decoders: BTreeMap<HostId, HostDecoder>,
+    filters: FilterBoard,
+    eye: Option<Eye>,
 }
 
 impl Worker {
+    /// No decoders yet; pictures are filtered as `filters` says, and shown to `eye`.
+    pub(crate) fn new(filters: FilterBoard, eye: Option<Eye>) -> Self {
+        Self {
+            decoders: BTreeMap::new(),
+            filters,
+            eye,
+        }
+    }
+
     /// Works until `tasks` is closed. `say` must not block.
     pub(crate) fn run(mut self, tasks: &Receiver<VideoTask>, mut say: impl FnMut(Decoded)) {
         for task in tasks {
@@ -65,11 +79,16 @@ impl Worker {
 
     fn decode(&mut self, host: HostId, task: &Task, say: &mut impl FnMut(Decoded)) {
         let decoder = self.decoders.entry(host).or_default();
+        decoder.follow(&self.filters, host);
         let outcome = decoder.decode(clock::now(), task);
         let (counters, captured) = (decoder.counters(), task.captured);
+        if let (Some(eye), Some(frame)) = (&self.eye, &outcome.frame) {
+            eye.offer(host, frame);
+        }
         say(Decoded::Picture(DecodedPicture {
             host,
             captured,
+            key: task.key,
             frame: outcome.frame,
             counters,
         }));

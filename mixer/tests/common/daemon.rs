@@ -3,8 +3,8 @@
 use super::Directory;
 use lianmai_mixer_control::media::{HostId, Kind, Message};
 use lianmai_mixer_control::{
-    CONTROL_SOCKET, Canvas, FromMixer, MEDIA_SOCKET, SeiKind, Settings, TargetId, TargetOptions, TargetUrl,
-    ToMixer, VERSION, decode, encode,
+    CONTROL_SOCKET, Canvas, Coding, FromMixer, MEDIA_SOCKET, PICTURES_SOCKET, SeiKind, Settings,
+    SnapshotHeader, TargetId, TargetOptions, TargetUrl, ToMixer, VERSION, decode, encode,
 };
 use lianmai_timeline::EdgeTime;
 use nix::sys::signal::{Signal, kill};
@@ -12,7 +12,7 @@ use nix::sys::socket::{
     AddressFamily, Backlog, MsgFlags, SockFlag, SockType, UnixAddr, accept, bind, listen, send, socket,
 };
 use nix::unistd::Pid;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -27,8 +27,12 @@ pub(crate) struct Daemon {
     control: Option<UnixStream>,
     media: Option<Media>,
     said: Arc<Mutex<Vec<FromMixer>>>,
-    _directory: Directory,
+    pictures: Arc<Mutex<Vec<Picture>>>,
+    directory: Directory,
 }
+
+/// What a mixer hands over as a snapshot.
+pub(crate) type Picture = (SnapshotHeader, Vec<u8>);
 
 /// The daemon's end of the media socket. `nix` hands it out as a number.
 struct Media(RawFd);
@@ -56,6 +60,9 @@ pub(crate) fn settings() -> Settings {
         font: None,
         rtmps_ca: None,
         sei: SeiKind::default(),
+        loudness: None,
+        vision: false,
+        coding: Coding::default(),
     }
 }
 
@@ -65,6 +72,8 @@ impl Daemon {
         let directory = Directory::new();
         let control = UnixListener::bind(directory.path().join(CONTROL_SOCKET)).expect("bound");
         let media = media_socket(directory.path());
+        let pictures = Arc::default();
+        take_pictures(directory.path(), Arc::clone(&pictures));
         let process = Command::new(env!("CARGO_BIN_EXE_lianmai-mixer"))
             .arg("--socket-dir")
             .arg(directory.path())
@@ -83,13 +92,19 @@ impl Daemon {
             control: Some(control),
             media: Some(media),
             said,
-            _directory: directory,
+            pictures,
+            directory,
         };
         daemon.wait_for("hello", |said| {
             matches!(said, FromMixer::Hello { version: VERSION, .. })
         });
         daemon.say(&ToMixer::Configure(settings));
         daemon
+    }
+
+    /// Where the sockets are.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Says something on the control socket.
@@ -158,6 +173,16 @@ impl Daemon {
         self.said.lock().expect("not poisoned").clone()
     }
 
+    /// Everything that the mixer has handed over.
+    pub(crate) fn pictures(&self) -> Vec<Picture> {
+        self.pictures.lock().expect("not poisoned").clone()
+    }
+
+    /// From now on the mixer finds no socket for its pictures.
+    pub(crate) fn refuse_pictures(&self) {
+        std::fs::remove_file(self.directory.path().join(PICTURES_SOCKET)).expect("it is there");
+    }
+
     /// Closes the control socket.
     pub(crate) fn close_control(&mut self) {
         let control = self.control.take().expect("open");
@@ -169,10 +194,24 @@ impl Daemon {
         self.media = None;
     }
 
+    /// The most memory that the mixer had so far.
+    pub(crate) fn peak_memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        number.expect("a peak").parse().expect("a number")
+    }
+
     /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
         let pid = Pid::from_raw(i32::try_from(self.process.id()).expect("a pid"));
         kill(pid, Signal::SIGTERM).expect("it runs");
+    }
+
+    /// Kills it, so that it can do nothing more.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().expect("it runs");
+        self.process.wait().expect("our child");
     }
 
     /// Waits for the end of the process.
@@ -212,6 +251,24 @@ fn listen_to(control: UnixStream, said: Arc<Mutex<Vec<FromMixer>>>) {
             said.lock()
                 .expect("not poisoned")
                 .push(decode(&line).expect("a message"));
+        }
+    });
+}
+
+/// Takes connections and what comes over them.
+fn take_pictures(directory: &Path, pictures: Arc<Mutex<Vec<Picture>>>) {
+    let listener = UnixListener::bind(directory.join(PICTURES_SOCKET)).expect("bound");
+    thread::spawn(move || {
+        for connection in listener.incoming().flatten() {
+            let mut reader = BufReader::new(connection);
+            let mut line = String::new();
+            while reader.read_line(&mut line).is_ok_and(|len| len > 0) {
+                let header: SnapshotHeader = decode(&line).expect("a header");
+                let mut jpeg = vec![0; header.bytes as usize];
+                reader.read_exact(&mut jpeg).expect("all of it");
+                pictures.lock().expect("not poisoned").push((header, jpeg));
+                line.clear();
+            }
         }
     });
 }

@@ -1,54 +1,27 @@
-//! Test pictures and sounds made by ffmpeg and libopus, and what ffmpeg finds in the mix.
+//! Test sounds made by libopus, and what ffmpeg finds in the mix.
 
-use bytes::Bytes;
-use rtp::codecs::h264::H264Payloader;
-use rtp::packetizer::Payloader;
+use super::streams::ffmpeg;
 use std::path::Path;
-use std::process::Command;
 
 /// Samples a second, everywhere.
 pub(crate) const RATE: usize = 48_000;
 
-/// Pictures of 320 x 180 at 30 a second from an ffmpeg source, each as the payloads of its RTP packets.
-pub(crate) fn pictures(source: &str, seconds: f64) -> Vec<Vec<Bytes>> {
-    let graph = format!("{source},format=yuv420p");
-    let duration = seconds.to_string();
-    let coded = ffmpeg(&[
-        "-f",
-        "lavfi",
-        "-i",
-        &graph,
-        "-t",
-        &duration,
-        "-c:v",
-        "libx264",
-        "-profile:v",
-        "baseline",
-        "-preset",
-        "ultrafast",
-        "-tune",
-        "zerolatency",
-        "-x264-params",
-        "sliced-threads=0:keyint=30:scenecut=0",
-        "-f",
-        "h264",
-        "-",
-    ]);
-    packetise(&coded)
-}
-
 /// Opus packets of 20 ms with a tone that sounds where `is_on` says, by the time in seconds.
 pub(crate) fn tone(hertz: f64, seconds: f64, is_on: impl Fn(f64) -> bool) -> Vec<Vec<u8>> {
-    let mut encoder = opus::Encoder::new(RATE as u32, opus::Channels::Stereo, opus::Application::Audio)
-        .expect("an encoder");
-    let sample = |index: usize| {
-        let time = index as f64 / RATE as f64;
+    sound(seconds, |time| {
         if is_on(time) {
-            (0.2 * (std::f64::consts::TAU * hertz * time).sin()) as f32
+            0.2 * (std::f64::consts::TAU * hertz * time).sin()
         } else {
             0.0
         }
-    };
+    })
+}
+
+/// Opus packets of 20 ms of what `wave` says, by the time in seconds.
+pub(crate) fn sound(seconds: f64, wave: impl Fn(f64) -> f64) -> Vec<Vec<u8>> {
+    let mut encoder = opus::Encoder::new(RATE as u32, opus::Channels::Stereo, opus::Application::Audio)
+        .expect("an encoder");
+    let sample = |index: usize| wave(index as f64 / RATE as f64) as f32;
     (0..(seconds * 50.0) as usize)
         .map(|packet| {
             let sound: Vec<f32> = (0..1920).map(|index| sample(packet * 960 + index / 2)).collect();
@@ -81,13 +54,9 @@ pub(crate) fn decode(file: &Path) -> Decoded {
         "rawvideo",
         "-",
     ]);
-    let sound = ffmpeg(&["-i", path, "-vn", "-ac", "1", "-f", "f32le", "-"]);
     Decoded {
         pictures: raw.chunks_exact(picture).map(<[u8]>::to_vec).collect(),
-        sound: sound
-            .chunks_exact(4)
-            .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
-            .collect(),
+        sound: decode_sound(file),
     }
 }
 
@@ -129,33 +98,30 @@ pub(crate) fn amplitude(sound: &[f32], hertz: f64) -> f64 {
         / sound.len() as f64
 }
 
-fn ffmpeg(arguments: &[&str]) -> Vec<u8> {
-    let output = Command::new("ffmpeg")
-        .args(["-nostdin", "-hide_banner", "-v", "error"])
-        .args(arguments)
-        .output()
-        .expect("ffmpeg is installed");
-    let complaints = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success() && complaints.is_empty(),
-        "ffmpeg {arguments:?}: {complaints}"
-    );
-    output.stdout
+/// One channel of the sound of a file.
+pub(crate) fn decode_sound(file: &Path) -> Vec<f32> {
+    let path = file.to_str().expect("text");
+    let sound = ffmpeg(&["-i", path, "-vn", "-ac", "1", "-f", "f32le", "-"]);
+    sound
+        .chunks_exact(4)
+        .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+        .collect()
 }
 
-/// One picture ends with its one slice.
-fn packetise(coded: &[u8]) -> Vec<Vec<Bytes>> {
-    let mut payloader = H264Payloader::default();
-    let mut pictures = vec![Vec::new()];
-    for nal in lianmai_rtmp::flv::annexb::nal_units(coded) {
-        let payloads = payloader
-            .payload(1200, &Bytes::copy_from_slice(nal))
-            .expect("packs");
-        pictures.last_mut().expect("one at least").extend(payloads);
-        if matches!(nal[0] & 0x1f, 1 | 5) {
-            pictures.push(Vec::new());
-        }
-    }
-    pictures.retain(|picture| !picture.is_empty());
-    pictures
+/// The mean luma of a rectangle in every picture of a file, without the pictures themselves.
+pub(crate) fn decode_luma(file: &Path, x: usize, y: usize, width: usize, height: usize) -> Vec<u8> {
+    let path = file.to_str().expect("text");
+    let filter = format!("extractplanes=y,crop={width}:{height}:{x}:{y},scale=1:1:flags=area");
+    ffmpeg(&[
+        "-i",
+        path,
+        "-an",
+        "-fps_mode",
+        "passthrough",
+        "-vf",
+        &filter,
+        "-f",
+        "rawvideo",
+        "-",
+    ])
 }

@@ -1,9 +1,11 @@
 //! A daemon, hosts and an RTMP server for the mixer under test.
 
 pub(crate) mod daemon;
+pub(crate) mod damage;
 pub(crate) mod host;
 pub(crate) mod media;
 pub(crate) mod sink;
+pub(crate) mod streams;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -6,13 +6,14 @@ const BIN: Span = Span::from_millis(5);
 const BINS: usize = 800;
 const HALF_LIFE: Span = Span::from_secs(10);
 
-/// A histogram of delays from 0 to 4 s in steps of 5 ms. Every ten seconds all counts are halved, whether or not
-/// packets came, so that what happened a minute ago hardly matters.
+/// A histogram of delays from 0 to 4 s in steps of 5 ms. Every half-life, by default ten seconds, all counts are halved, whether
+/// or not packets came, so that what happened long ago hardly matters.
 #[derive(Clone, Debug)]
 pub(crate) struct Lateness {
     /// Counts in 1/256ths of a packet, so that halving keeps its effect on small counts.
     bins: Box<[u64]>,
     total: u64,
+    half_life: Span,
     halved_at: Option<EdgeTime>,
 }
 
@@ -20,11 +21,21 @@ const ONE: u64 = 256;
 
 impl Lateness {
     pub(crate) fn new() -> Self {
+        Self::with_half_life(HALF_LIFE)
+    }
+
+    pub(crate) fn with_half_life(half_life: Span) -> Self {
         Self {
             bins: vec![0; BINS].into_boxed_slice(),
             total: 0,
+            half_life,
             halved_at: None,
         }
+    }
+
+    /// How many packets of late, in 1/256ths.
+    pub(crate) fn count(&self) -> u64 {
+        self.total
     }
 
     pub(crate) fn observe(&mut self, now: EdgeTime, delay: Span) {
@@ -53,11 +64,11 @@ impl Lateness {
 
     pub(crate) fn decay(&mut self, now: EdgeTime) {
         let since = *self.halved_at.get_or_insert(now);
-        let halvings = (now - since).0 / HALF_LIFE.0;
+        let halvings = (now - since).0 / self.half_life.0;
         if halvings <= 0 {
             return;
         }
-        self.halved_at = Some(since + HALF_LIFE * halvings);
+        self.halved_at = Some(since + self.half_life * halvings);
         let shift = u32::try_from(halvings.min(63)).unwrap_or(63);
         for count in &mut self.bins {
             *count >>= shift;

@@ -18,6 +18,7 @@ mod envelope;
 mod host;
 pub mod jitter;
 mod lateness;
+mod repairs;
 mod reports;
 pub mod room;
 pub mod select;

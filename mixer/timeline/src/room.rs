@@ -1,14 +1,15 @@
 //! One delay for the whole room.
 
 use crate::lateness::Lateness;
+use crate::repairs::Repairs;
 use crate::time::{EdgeTime, Span};
 use std::collections::BTreeMap;
 
 /// Never less: a frame of capture and one of output have to fit.
 pub const MIN_DELAY: Span = Span::from_millis(40);
 
-/// Never more: beyond this, talking to one another on the stream is no longer possible.
-pub const MAX_DELAY: Span = Span::from_millis(1500);
+/// Never more: a mix that is further behind is no longer live.
+pub const MAX_DELAY: Span = Span::from_millis(2000);
 
 /// From the arrival of a frame's packets to its decoded picture.
 pub const DECODE_MARGIN: Span = Span::from_millis(25);
@@ -25,9 +26,9 @@ const HOLD: Span = Span::from_secs(10);
 /// Of a host's packets, so many percent must be in time.
 const PERCENT: u64 = 99;
 
-/// How long after its capture everything in the room is shown: long enough for the host that is worst connected.
-/// It grows at once and shrinks slowly. A host beyond [`MAX_DELAY`] is not waited for; it is shown later than
-/// the others by its [`RoomDelay::excess`].
+/// How long after its capture everything in the room is shown: long enough for the host that is worst connected, and for what
+/// it has to send once more. It grows at once and shrinks slowly. A host beyond [`MAX_DELAY`] is not waited for; it is shown
+/// later than the others by its [`RoomDelay::excess`]. What is lost is waited for up to [`MAX_DELAY`].
 #[derive(Clone, Debug)]
 pub struct RoomDelay<H> {
     hosts: BTreeMap<H, Wait>,
@@ -37,7 +38,27 @@ pub struct RoomDelay<H> {
 #[derive(Clone, Debug)]
 struct Wait {
     lateness: Lateness,
+    repairs: Repairs,
     excess: Follower,
+}
+
+impl Wait {
+    fn new() -> Self {
+        Self {
+            lateness: Lateness::new(),
+            repairs: Repairs::new(),
+            excess: Follower::new(Span::ZERO, EXCESS_SHRINK_PER_SECOND),
+        }
+    }
+
+    /// How long the host needs, without and with what was lost.
+    fn needed(&mut self, now: EdgeTime) -> (Span, Span) {
+        self.lateness.decay(now);
+        self.repairs.decay(now);
+        let late = self.lateness.percentile(PERCENT).unwrap_or(Span::ZERO);
+        let repaired = self.repairs.needed(late).unwrap_or(Span::ZERO);
+        (late + DECODE_MARGIN, repaired.max(late) + DECODE_MARGIN)
+    }
 }
 
 /// Up at once, down slowly.
@@ -61,15 +82,28 @@ impl<H: Ord + Copy> Default for RoomDelay<H> {
 impl<H: Ord + Copy> RoomDelay<H> {
     /// A packet of `host` came `lateness` after its capture.
     pub fn observe(&mut self, host: H, lateness: Span, now: EdgeTime) {
-        let new = || Wait {
-            lateness: Lateness::new(),
-            excess: Follower::new(Span::ZERO, EXCESS_SHRINK_PER_SECOND),
-        };
+        let wait = self.hosts.entry(host).or_insert_with(Wait::new);
+        wait.lateness.observe(now, lateness);
+    }
+
+    /// A packet came of a track whose lost packets are asked for.
+    pub fn observe_mendable(&mut self, host: H, now: EdgeTime) {
+        let wait = self.hosts.entry(host).or_insert_with(Wait::new);
+        wait.repairs.on_packet(now);
+    }
+
+    /// A packet that had been lost came `lateness` after its capture.
+    pub fn observe_repair(&mut self, host: H, lateness: Span, now: EdgeTime) {
+        let wait = self.hosts.entry(host).or_insert_with(Wait::new);
+        wait.repairs.on_repair(now, lateness);
+    }
+
+    /// Whether what is lost of `host` comes again.
+    #[must_use]
+    pub fn is_mended(&self, host: H) -> bool {
         self.hosts
-            .entry(host)
-            .or_insert_with(new)
-            .lateness
-            .observe(now, lateness);
+            .get(&host)
+            .is_some_and(|wait| wait.repairs.are_coming())
     }
 
     /// The host left.
@@ -81,15 +115,11 @@ impl<H: Ord + Copy> RoomDelay<H> {
     pub fn update(&mut self, now: EdgeTime) -> Span {
         let mut target = MIN_DELAY;
         for wait in self.hosts.values_mut() {
-            wait.lateness.decay(now);
-            let needed = wait
-                .lateness
-                .percentile(PERCENT)
-                .map_or(Span::ZERO, |late| late + DECODE_MARGIN);
+            let (needed, with_repairs) = wait.needed(now);
             let excess = needed - MAX_DELAY;
             wait.excess.follow(excess.max(Span::ZERO), now);
             if excess <= Span::ZERO {
-                target = target.max(needed);
+                target = target.max(with_repairs.min(MAX_DELAY));
             }
         }
         self.room.follow(target, now);

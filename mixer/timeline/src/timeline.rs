@@ -69,7 +69,7 @@ impl<H: Ord + Copy> Timeline<H> {
         }
     }
 
-    /// An RTP packet arrived. Call it for every packet, in order of arrival, retransmissions included.
+    /// An RTP packet arrived. Call it for every packet, in order of arrival, but for retransmissions that are known as such.
     pub fn on_packet(&mut self, host: H, kind: Kind, timestamp: RtpTimestamp, arrival: EdgeTime) {
         let Some(state) = self.hosts.get_mut(&host) else {
             return;
@@ -77,6 +77,22 @@ impl<H: Ord + Copy> Timeline<H> {
         for lateness in state.on_packet(kind, timestamp, arrival) {
             self.delay.observe(host, lateness, arrival);
         }
+        if kind == Kind::Video {
+            self.delay.observe_mendable(host, arrival);
+        }
+    }
+
+    /// An RTP packet that had been lost arrived at last. It says nothing of the host's clock.
+    pub fn on_repair(&mut self, host: H, kind: Kind, timestamp: RtpTimestamp, arrival: EdgeTime) {
+        if let Some(captured) = self.presentation_time(host, kind, timestamp) {
+            self.delay.observe_repair(host, arrival - captured, arrival);
+        }
+    }
+
+    /// Whether lost packets of the host come again, if one waits for them.
+    #[must_use]
+    pub fn is_mended(&self, host: H) -> bool {
+        self.delay.is_mended(host)
     }
 
     /// A sender report arrived.

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 const THROTTLE: Duration = Duration::from_millis(500);
 /// An unanswered request is repeated at growing distances up to this.
 const SLOWEST_REPEAT: Duration = Duration::from_secs(4);
+/// A key frame is there this share of the round trip later than that: it is encoded at the next picture, and large.
+const MARGIN: u32 = 4;
 
 /// The requests for one video stream.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +15,7 @@ pub(super) struct KeyFrameRequests {
     wanted: bool,
     tries: u32,
     asked_at: Option<Instant>,
+    round_trip: Duration,
     /// Command sequence number (RFC 5104 §4.3.1.1).
     sequence: u8,
 }
@@ -22,6 +25,11 @@ impl KeyFrameRequests {
     pub(super) const fn request(&mut self) {
         self.wanted = true;
         self.tries = 0;
+    }
+
+    /// What is asked for cannot come sooner than this: on a long path, asking again before would give two key frames.
+    pub(super) const fn set_round_trip(&mut self, round_trip: Duration) {
+        self.round_trip = round_trip;
     }
 
     /// It came, for everybody who waits.
@@ -49,7 +57,8 @@ impl KeyFrameRequests {
 
     fn wait(&self) -> Duration {
         let doublings = self.tries.saturating_sub(1).min(3);
-        (THROTTLE * (1 << doublings)).min(SLOWEST_REPEAT)
+        let answer = self.round_trip + self.round_trip / MARGIN;
+        (THROTTLE.max(answer) * (1 << doublings)).min(SLOWEST_REPEAT)
     }
 }
 
@@ -83,6 +92,17 @@ mod tests {
         assert_eq!(requests.take_due(now + 499 * MS), None);
         assert_eq!(requests.next_timeout(now), Some(now + 500 * MS));
         assert_eq!(requests.take_due(now + 500 * MS), Some(2));
+    }
+
+    #[test]
+    fn on_a_long_path_a_request_is_repeated_only_once_its_answer_is_overdue() {
+        let now = Instant::now();
+        let mut requests = KeyFrameRequests::default();
+        requests.set_round_trip(800 * MS);
+        requests.request();
+        assert_eq!(requests.take_due(now), Some(1));
+        requests.request();
+        assert_eq!(requests.next_timeout(now), Some(now + 1_000 * MS));
     }
 
     // "The sequence number SHALL be increased by 1 modulo 256 for each new command. A repetition SHALL NOT

@@ -102,11 +102,11 @@ impl Source {
         self.send_transport_feedback(now);
     }
 
-    /// The first packet of a key frame arrived: pending requests are answered, older losses no longer matter.
+    /// The first packet of a key frame arrived: pending requests are answered, older losses break nothing any more.
     pub fn on_key_frame(&mut self, now: Instant, ssrc: Ssrc, seq: SequenceNumber) {
         self.now = now;
         if let Some(stream) = self.streams.get_mut(&ssrc) {
-            stream.on_key_frame(seq, &mut self.counters);
+            stream.on_key_frame(seq);
         }
     }
 
@@ -141,6 +141,7 @@ impl Source {
         if ssrc == self.config.ours {
             self.round_trip
                 .on_echo(now, self.ntp(now).middle(), last_rr, delay);
+            self.tell_streams_the_round_trip();
         }
     }
 
@@ -246,6 +247,17 @@ impl Source {
             stream.request_key_frame(&mut self.counters);
         }
         self.streams.insert(packet.ssrc, stream);
+        self.tell_streams_the_round_trip();
+    }
+
+    fn tell_streams_the_round_trip(&mut self) {
+        let Some(RoundTrip { smoothed, .. }) = self.round_trip.get() else {
+            return;
+        };
+        let streams = self.streams.values_mut();
+        for requests in streams.filter_map(|stream| stream.key_frames.as_mut()) {
+            requests.set_round_trip(smoothed);
+        }
     }
 
     /// Our clock in reports: only its differences matter, so it counts from just before the source began.

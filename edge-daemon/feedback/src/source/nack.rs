@@ -15,12 +15,17 @@ pub(super) const MAX_MISSING: usize = 400;
 /// Taken before the round trip is known, and the bounds of what is believed.
 const ASSUMED_ROUND_TRIP: Duration = Duration::from_millis(100);
 const SHORTEST_WAIT: Duration = Duration::from_millis(20);
-const LONGEST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_millis(1_500);
+/// This share of the round trip is waited in addition: publishers send nothing twice within what they take for the round trip, so
+/// a request that comes a little early is in vain.
+const MARGIN: u32 = 10;
 
 /// The missing packets of one stream.
 #[derive(Clone, Debug, Default)]
 pub(super) struct NackList {
     missing: BTreeMap<i64, Missing>,
+    /// Where the newest key frame begins: what is missing before it harms nothing after it.
+    key: Option<i64>,
     /// Not later than the first entry that is due.
     next_due: Option<Instant>,
 }
@@ -39,6 +44,8 @@ pub(super) struct Due {
     pub(super) seqs: Vec<u16>,
     /// Given up for good.
     pub(super) given_up: u64,
+    /// Whether that leaves pictures that refer to one which will never be whole.
+    pub(super) is_broken: bool,
 }
 
 /// Too much is missing to mend it; the list is empty now.
@@ -73,15 +80,14 @@ impl NackList {
         self.missing.remove(&seq).is_some()
     }
 
-    /// Nothing before a key frame is needed any more; returns how many were dropped.
-    pub(super) fn forget_before(&mut self, seq: i64) -> u64 {
-        let before = self.missing.len();
-        self.missing = self.missing.split_off(&seq);
-        (before - self.missing.len()) as u64
+    /// A key frame begins here. What is missing before it is still asked for, as it may still be shown.
+    pub(super) fn on_key_frame(&mut self, seq: i64) {
+        self.key = self.key.max(Some(seq));
     }
 
     pub(super) fn clear(&mut self) {
         self.missing.clear();
+        self.key = None;
         self.next_due = None;
     }
 
@@ -95,9 +101,9 @@ impl NackList {
         if self.next_timeout().is_none_or(|due| due > now) {
             return found;
         }
-        let wait = round_trip
-            .unwrap_or(ASSUMED_ROUND_TRIP)
-            .clamp(SHORTEST_WAIT, LONGEST_WAIT);
+        let round_trip = round_trip.unwrap_or(ASSUMED_ROUND_TRIP);
+        let wait = (round_trip + round_trip / MARGIN).clamp(SHORTEST_WAIT, LONGEST_WAIT);
+        let key = self.key;
         self.missing.retain(|seq, entry| {
             if entry.due > now {
                 return true;
@@ -108,6 +114,7 @@ impl NackList {
                 found.seqs.push(low_bits(*seq));
             } else {
                 found.given_up += 1;
+                found.is_broken |= key.is_none_or(|key| *seq >= key);
             }
             keep
         });
@@ -130,7 +137,7 @@ impl Missing {
 
 #[cfg(test)]
 mod tests {
-    use super::{Due, MAX_MISSING, MAX_TRIES, NackList, TooMany};
+    use super::{Due, MAX_MISSING, MAX_TRIES, NackList, TooMany, low_bits};
     use std::time::{Duration, Instant};
 
     const MS: Duration = Duration::from_millis(1);
@@ -158,8 +165,19 @@ mod tests {
         gap(&mut list, now, 65_535, 65_538);
         assert_eq!(list.next_timeout(), Some(now + 10 * MS));
         assert_eq!(list.take_due(now + 10 * MS, ROUND_TRIP).seqs, [65_535, 0, 1]);
-        assert_eq!(list.take_due(now + 49 * MS, ROUND_TRIP), Due::default());
-        assert_eq!(list.take_due(now + 50 * MS, ROUND_TRIP).seqs, [65_535, 0, 1]);
+        assert_eq!(list.take_due(now + 53 * MS, ROUND_TRIP), Due::default());
+        assert_eq!(list.take_due(now + 54 * MS, ROUND_TRIP).seqs, [65_535, 0, 1]);
+    }
+
+    #[test]
+    fn on_a_long_path_a_loss_is_asked_for_again_once_the_first_answer_is_overdue() {
+        let now = Instant::now();
+        let mut list = NackList::default();
+        gap(&mut list, now, 5, 6);
+        let round_trip = Some(600 * MS);
+        assert_eq!(list.take_due(now + 10 * MS, round_trip).seqs, [5]);
+        assert_eq!(list.next_timeout(), Some(now + 670 * MS));
+        assert_eq!(list.take_due(now + 670 * MS, round_trip).seqs, [5]);
     }
 
     #[test]
@@ -192,12 +210,18 @@ mod tests {
     }
 
     #[test]
-    fn a_key_frame_makes_older_losses_worthless() {
-        let now = Instant::now();
-        let mut list = NackList::default();
-        gap(&mut list, now, 1, 4);
-        gap(&mut list, now, 8, 9);
-        assert_eq!(list.forget_before(6), 3);
-        assert_eq!(list.take_due(now + 10 * MS, None).seqs, [8]);
+    fn what_is_lost_before_a_key_frame_is_asked_for_but_its_loss_breaks_nothing() {
+        let broken = |missing| {
+            let now = Instant::now();
+            let mut list = NackList::default();
+            gap(&mut list, now, missing, missing + 1);
+            list.on_key_frame(6);
+            let found = list.take_due(now + 10 * MS, None);
+            assert_eq!(found.seqs, [low_bits(missing)]);
+            let found = list.take_due(now + 10_000 * MS, None);
+            assert_eq!(found.given_up, 1);
+            found.is_broken
+        };
+        assert_eq!([broken(3), broken(6), broken(8)], [false, true, true]);
     }
 }

@@ -42,7 +42,7 @@ impl Source {
             let due = nacks.take_due(now, round_trip);
             self.counters.nacked += due.seqs.len() as u64;
             self.counters.given_up += due.given_up;
-            if due.given_up > 0 {
+            if due.is_broken {
                 // The pictures from here on refer to one that will never be whole.
                 stream.request_key_frame(&mut self.counters);
             }

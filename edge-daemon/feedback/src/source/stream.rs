@@ -77,12 +77,12 @@ impl Stream {
         }
     }
 
-    pub(super) fn on_key_frame(&mut self, seq: SequenceNumber, counters: &mut SourceCounters) {
+    pub(super) fn on_key_frame(&mut self, seq: SequenceNumber) {
         if let Some(requests) = &mut self.key_frames {
             requests.on_key_frame();
         }
         if let (Some(seq), Some(nacks)) = (self.reception.extend(seq), &mut self.nacks) {
-            counters.given_up += nacks.forget_before(seq);
+            nacks.on_key_frame(seq);
         }
     }
 

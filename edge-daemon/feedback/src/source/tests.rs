@@ -271,8 +271,8 @@ fn a_lost_packet_is_asked_for_until_its_retransmission_comes_on_rtx() {
         ..video(bench.now, 900)
     };
     bench.arrive(packet);
-    bench.to(115);
-    assert_eq!(bench.nacks()[1..], [(110, vec![0])]);
+    bench.to(125);
+    assert_eq!(bench.nacks()[1..], [(120, vec![0])]);
     assert_eq!(bench.source.counters().recovered, 1);
 }
 

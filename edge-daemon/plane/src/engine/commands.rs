@@ -36,6 +36,7 @@ impl Engine {
                 self.set_tap(now, source, Some(Tap::new(host, socket)), out);
             }
             Command::Untap { source } => self.set_tap(now, source, None, out),
+            Command::Shown { source, shown } => self.set_shown(now, source, shown, out),
             Command::RequestKeyFrame { source } => self.request_key_frame(now, source, None, out),
             Command::Remove { endpoint } => self.remove(now, endpoint, out),
         }
@@ -84,9 +85,11 @@ impl Engine {
 
     fn publish(&mut self, now: Stamp, id: EndpointId, tracks: Vec<Track>) {
         let endpoint = self.endpoints.entry(id).or_default();
-        let tap = endpoint.source.take().and_then(|source| source.tap);
+        let before = endpoint.source.take();
         let source = endpoint.source.insert(Source::new(now.at, id, tracks));
-        source.tap = tap;
+        if let Some(before) = before {
+            (source.tap, source.shown) = (before.tap, before.shown);
+        }
         for leg in self
             .legs
             .get(&id)
@@ -127,6 +130,7 @@ impl Engine {
             return;
         };
         source.tap = tap;
+        source.shown = None;
         if let Some(tap) = &mut source.tap {
             if let Some(round_trip) = source.feedback.round_trip() {
                 tap.send_round_trip(now.nanos, round_trip.least, &self.metrics);
@@ -194,13 +198,14 @@ impl Engine {
                 self.legs.remove(&source);
             }
         }
+        let is_watched = self.legs.contains_key(&source);
         if let Some(source) = self
             .endpoints
             .get_mut(&source)
             .and_then(|endpoint| endpoint.source.as_mut())
         {
-            let allowed = source.weakest.remove(now.at, id);
-            source.feedback.set_allowed_bitrate(now.at, allowed);
+            source.weakest.remove(now.at, id);
+            source.allow(now.at, is_watched);
         }
         Some(leg)
     }

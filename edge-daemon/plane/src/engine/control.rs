@@ -215,8 +215,8 @@ impl Engine {
                     .get_mut(source)
                     .and_then(|endpoint| endpoint.source.as_mut());
                 let Some(source) = source else { break };
-                let allowed = source.weakest.update(now, *leg, estimate);
-                source.feedback.set_allowed_bitrate(now, allowed);
+                source.weakest.update(now, *leg, estimate);
+                source.allow(now, true);
             }
         }
     }

@@ -10,7 +10,6 @@ use crate::srtp::Opened;
 use bytes::BytesMut;
 use lianmai_fanout::{RtpHeader, records};
 use lianmai_kernel::Fate;
-use lianmai_mixer_control::media::Kind;
 use lianmai_webrtc::EndpointId;
 use std::time::{Duration, Instant};
 
@@ -64,7 +63,7 @@ impl Engine {
         };
         self.tell_heard(id, heard);
         if let Ok(accepted) = &accepted {
-            self.tap(id, Kind::Rtp, arrival, &accepted.packet);
+            self.tap_packet(id, arrival, accepted);
             if self.fan_out(now, arrival, id, accepted, &origin.legs, out) {
                 self.served_from_copy_at = Some(now.at);
             }
@@ -83,6 +82,7 @@ impl Engine {
             track: origin.track,
             packet,
             header,
+            is_repair: false,
         };
         let check = Check::new(origin.id, index, arrival, packet, is_new, origin.legs);
         self.flows.checks.push(check);
@@ -133,6 +133,7 @@ impl Engine {
             track,
             packet,
             header,
+            ..
         } = &check.packet;
         subscriber.sealed_by_kernel(now.earlier(at).at, *track, packet, header, what);
     }

@@ -31,7 +31,7 @@ impl Engine {
         self.tell_heard(id, heard);
         self.metrics.taken.inc(Path::Daemon);
         if let Ok(accepted) = &accepted {
-            self.tap(id, Kind::Rtp, arrival, &accepted.packet);
+            self.tap_packet(id, arrival, accepted);
             self.fan_out(now, arrival, id, accepted, &[], out);
         }
         self.drain_source(now, id, out);
@@ -164,6 +164,14 @@ impl Engine {
                 Retransmission::Answered
             }
         }
+    }
+
+    pub(super) fn tap_packet(&mut self, source: EndpointId, arrival: Stamp, accepted: &Accepted) {
+        let kind = match accepted.is_repair {
+            true => Kind::Repair,
+            false => Kind::Rtp,
+        };
+        self.tap(source, kind, arrival, &accepted.packet);
     }
 
     pub(super) fn tap(&mut self, source: EndpointId, kind: Kind, arrival: Stamp, packet: &[u8]) {

@@ -9,6 +9,7 @@ mod kernel_tests;
 #[cfg(test)]
 mod lab;
 mod media;
+mod shown;
 #[cfg(test)]
 mod tests;
 
@@ -106,6 +107,7 @@ impl Engine {
         {
             self.compared_at = Some(now.at);
             self.compare_legs(now.at);
+            self.hold_unwatched(now.at);
         }
         for endpoint in self.ids() {
             self.time_out_source(now, endpoint, out);

@@ -5,13 +5,16 @@ use crate::clock::Stamp;
 use crate::command::{Command, Event};
 use crate::metrics::{DropReason, Metrics};
 use crate::outbox::Outbox;
+use crate::shown::Shown;
 use crate::srtp::{Book, Sealer};
 use bytes::Bytes;
 use lianmai_fanout::demux::Protocol;
 use lianmai_fanout::{PayloadType, RtpHeader};
 use lianmai_kernel::Ledger;
+use lianmai_mixer_control::media::HostId;
 use lianmai_webrtc::media::{Codec, ExtensionIds, Feedback, Kind, Track};
 use lianmai_webrtc::{EndpointId, MasterKey, SrtpKeys, SrtpProfile, Validated};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -96,6 +99,12 @@ impl Bench {
         );
     }
 
+    fn allowed(&self) -> Option<u64> {
+        let snapshot = self.engine.snapshot();
+        let host = snapshot.endpoints.iter().find(|stats| stats.endpoint == HOST);
+        host.and_then(|stats| stats.source.as_ref()?.allowed_bitrate)
+    }
+
     fn events(&mut self) -> Vec<Event> {
         std::iter::from_fn(|| self.events.try_recv().ok()).collect()
     }
@@ -149,6 +158,44 @@ fn what_is_not_authentic_is_no_sign_of_life() {
     );
     assert_eq!(bench.metrics.dropped(DropReason::Forged), 1);
     assert_eq!(bench.events(), []);
+}
+
+#[test]
+fn a_publisher_that_only_a_mixer_sees_need_not_send_more_than_it_shows() {
+    let mut bench = Bench::new(100);
+    let (ours, _mixer) =
+        socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::empty()).expect("a pair");
+    bench.apply(Command::Tap {
+        source: HOST,
+        host: HostId(0),
+        socket: ours,
+    });
+    let shown = Shown {
+        width: 320,
+        height: 180,
+    };
+    bench.apply(Command::Shown { source: HOST, shown });
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(bench.allowed(), None, "somebody may be about to join");
+    bench.pass(Duration::from_secs(10));
+    assert_eq!(bench.allowed(), Some(shown.worth()));
+    bench.apply(Command::Subscribe {
+        endpoint: EndpointId(2),
+        source: HOST,
+        tracks: vec![opus()],
+    });
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(bench.allowed(), None, "a co-host sees all of it");
+    bench.apply(Command::Remove {
+        endpoint: EndpointId(2),
+    });
+    bench.pass(Duration::from_secs(5));
+    assert_eq!(bench.allowed(), None);
+    bench.pass(Duration::from_secs(6));
+    assert_eq!(bench.allowed(), Some(shown.worth()));
+    bench.apply(Command::Untap { source: HOST });
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(bench.allowed(), None, "nobody says how it is shown");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::params::Params;
 use super::rpc::{Call, Failure, INVALID_PARAMS, METHOD_NOT_FOUND, UNCAUGHT};
 use crate::negotiator::Candidate;
+use lianmai_mixer_control::Volume;
 use lianmai_mixer_control::scene::Scene;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,10 @@ pub(crate) enum Request {
     LeaveRoom,
     GetLayout,
     SetLayout(Box<Scene>),
+    SetVolume {
+        user: String,
+        volume: Volume,
+    },
 }
 
 /// The parameters of `joinRoom`. `dataChannels` is accepted and means nothing: the SDP answer refuses them.
@@ -124,6 +129,11 @@ fn custom_request(params: Params<'_>) -> Result<Request, Failure> {
         Some("setLayout") => params
             .object("layout")
             .map(|scene| Request::SetLayout(Box::new(scene))),
+        Some("setVolume") => Ok(Request::SetVolume {
+            user: params.text("user")?,
+            volume: Volume::try_from(params.index("volume")?)
+                .map_err(|error| Failure::new(INVALID_PARAMS, error.to_string()))?,
+        }),
         Some(_) | None => Err(Failure::new(UNCAUGHT, "Unsupported method")),
     }
 }

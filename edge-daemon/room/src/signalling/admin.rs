@@ -78,6 +78,11 @@ impl Signalling {
         self.rooms.iter().map(|(name, room)| room_state(name, room))
     }
 
+    /// Whether there is a participant of this name.
+    pub fn find_participant(&self, room: &str, user: &str) -> Result<(), RoomError> {
+        self.rooms.find(room, user).map(drop)
+    }
+
     /// The publishing endpoint of a user.
     pub fn publication(&self, room: &str, user: &str) -> Result<EndpointId, RoomError> {
         let (room, user) = self.rooms.find(room, user)?;

@@ -71,6 +71,7 @@ impl Signalling {
             }
             Request::GetLayout => self.get_layout(id, call),
             Request::SetLayout(scene) => self.set_layout(id, call, *scene),
+            Request::SetVolume { user, volume } => self.set_volume(id, call, &user, volume),
             Request::LeaveRoom => self.leave_room(id, call, negotiator),
         }
     }

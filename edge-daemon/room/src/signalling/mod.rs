@@ -11,6 +11,7 @@ mod scenes;
 mod speaking;
 mod streams;
 mod timers;
+mod volume;
 
 use crate::ids::{ConnectionId, IdSource, ResourceId, SessionId};
 use crate::kurento::rpc::{self, Call, Failure, Incoming};

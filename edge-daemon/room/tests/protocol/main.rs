@@ -18,5 +18,6 @@ mod reconnecting;
 mod repeating;
 mod speaking;
 mod subscribing;
+mod volume;
 mod watchdog;
 mod whip;

@@ -1,9 +1,10 @@
 use super::{FORMAT, Flow, Peer, Snapshot, SnapshotError};
-use crate::edge::RoomTargets;
+use crate::edge::{RoomForwards, RoomTargets};
 use crate::handover::Archive;
 use crate::handover::archive::MAX_STATE;
 use crate::http::SelfSigned;
 use lianmai_fanout::{PayloadType, Ssrc};
+use lianmai_mixer_control::{Record, Volume};
 use lianmai_plane::Command;
 use lianmai_room::{
     Candidate, ConnectionId, IcePatch, Limits, MediaError, Negotiated, Negotiator, Output, Signalling,
@@ -157,9 +158,14 @@ fn snapshot(count: usize) -> Snapshot {
         rooms: rooms.save(now),
         peers,
         muted: BTreeSet::from([EndpointId(1)]),
+        volumes: BTreeMap::from([(EndpointId(1), Volume::try_from(150).expect("a volume"))]),
         targets: BTreeMap::from([("room-0".to_owned(), RoomTargets::default())]),
+        recordings: BTreeMap::from([("room-0".to_owned(), Record::default())]),
+        forwards: BTreeMap::from([("room-0".to_owned(), RoomForwards::default())]),
+        cohosts: BTreeSet::from([format!("{:032x}", 7).parse().expect("an id")]),
         certificate: Certificate::generate().expect("random").save(),
         https: Some(SelfSigned::for_names(None, &[]).expect("random")),
+        filters: BTreeMap::from([("room-0".to_owned(), BTreeMap::new())]),
     }
 }
 
@@ -184,7 +190,7 @@ fn the_bytes_are_those_of_the_format() {
     let now = Instant::now();
     let (rooms, peers) = rooms(1, now);
     let bytes = postcard::to_stdvec(&(rooms.save(now), peers)).expect("plain data");
-    assert_eq!((FORMAT, crc32fast::hash(&bytes)), (3, 3_836_872_613));
+    assert_eq!((FORMAT, crc32fast::hash(&bytes)), (4, 3_836_872_613));
 }
 
 #[test]

@@ -33,7 +33,8 @@ pub(super) struct TargetRequest {
     when_full: Option<WhenFull>,
     /// How long it is left alone, at the least, after a stream that it had accepted ended, in milliseconds: 0.
     restart_delay_ms: Option<u32>,
-    /// How codecs are named: `legacy` or `enhanced` (by FourCC, as in Enhanced RTMP).
+    /// How codecs are named: `legacy`, `enhanced` (by FourCC, as in Enhanced RTMP) or `auto`: legacy if all codecs of the mix have
+    /// a name there.
     #[schema(value_type = Option<String>)]
     tags: Option<TagNames>,
 }

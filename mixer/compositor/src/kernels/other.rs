@@ -40,4 +40,28 @@ impl Fast {
     pub(super) fn blend_mask(self, _: &mut [u8], _: &[u8], _: &[u8]) {
         match self {}
     }
+
+    pub(super) fn affine(self, _: &mut [u8], _: i32, _: i32) {
+        match self {}
+    }
+
+    pub(super) fn settle(self, _: &mut [u8], _: &mut [u8], _: u16, _: u16) {
+        match self {}
+    }
+
+    pub(super) fn sum_columns(self, _: [&[u8]; 3], _: &mut [u16]) {
+        match self {}
+    }
+
+    pub(super) fn unsharp(self, _: &[u8], _: &[u16], _: i16, _: &mut [u8]) {
+        match self {}
+    }
+
+    pub(super) fn box_row(self, _: &[u32], _: usize, _: u32, _: &mut [u8]) {
+        match self {}
+    }
+
+    pub(super) fn box_column(self, _: &mut [u16], _: &[u8], _: &[u8], _: u32, _: &mut [u8]) {
+        match self {}
+    }
 }

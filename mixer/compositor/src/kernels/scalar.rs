@@ -87,3 +87,98 @@ fn between(under: u8, over: u8, alpha: u16) -> u8 {
     let over = u16::from(over).wrapping_mul(alpha);
     (under.wrapping_add(over).wrapping_add(128) >> 8) as u8
 }
+
+/// `(sample * gain + offset) / 256`, rounded, from 0 to 255; `gain` is at most 2^12 and `offset` 2^20 from zero.
+#[inline(always)]
+pub(super) fn affine(row: &mut [u8], gain: i32, offset: i32) {
+    for sample in row {
+        let value = i32::from(*sample)
+            .wrapping_mul(gain)
+            .wrapping_add(offset)
+            .wrapping_add(128)
+            >> 8;
+        *sample = value.clamp(0, 255) as u8;
+    }
+}
+
+/// Both become the picture before, moved towards the new one by a share of `floor + difference * slope`, of 256. The
+/// product is 255 * 256 + 128 at most.
+#[inline(always)]
+pub(super) fn settle(before: &mut [u8], new: &mut [u8], floor: u16, slope: u16) {
+    for (before, new) in before.iter_mut().zip(new) {
+        let difference = u16::from(new.abs_diff(*before));
+        let share = difference.wrapping_mul(slope).wrapping_add(floor).min(256);
+        let step = (difference.wrapping_mul(share).wrapping_add(128) >> 8) as u8;
+        let settled = if *new >= *before {
+            before.wrapping_add(step)
+        } else {
+            before.wrapping_sub(step)
+        };
+        *before = settled;
+        *new = settled;
+    }
+}
+
+/// Sums of three samples that lie over one another, the middle one twice; `sums` has one more on either side, which is that of
+/// the edge.
+#[inline(always)]
+pub(super) fn sum_columns([above, row, below]: [&[u8]; 3], sums: &mut [u16]) {
+    let len = row.len();
+    let [above, below] = [above, below].map(|row| &row[..len]);
+    let middle = &mut sums[1..][..len];
+    for x in 0..len {
+        middle[x] = u16::from(above[x])
+            .wrapping_add(u16::from(below[x]))
+            .wrapping_add(u16::from(row[x]).wrapping_mul(2));
+    }
+    sums[0] = sums[1];
+    sums[len + 1] = sums[len];
+}
+
+/// What the sums of the columns say of the neighbourhood is taken from `row` `amount` times, in 32nds, 128 at most: 255 * 128 + 16
+/// fits.
+#[inline(always)]
+pub(super) fn unsharp(row: &[u8], sums: &[u16], amount: i16, out: &mut [u8]) {
+    let len = out.len();
+    let (row, sums) = (&row[..len], &sums[..len + 2]);
+    for x in 0..len {
+        let around = sums[x]
+            .wrapping_add(sums[x + 2])
+            .wrapping_add(sums[x + 1].wrapping_mul(2))
+            .wrapping_add(8)
+            >> 4;
+        let sample = i16::from(row[x]);
+        let detail = sample.wrapping_sub(around as i16);
+        let sharper = sample.wrapping_add(detail.wrapping_mul(amount).wrapping_add(16) >> 5);
+        out[x] = sharper.clamp(0, 255) as u8;
+    }
+}
+
+/// The mean of as many samples as are between two of `sums`, which holds what all before each add up to.
+#[inline(always)]
+pub(super) fn box_row(sums: &[u32], window: usize, share: u32, out: &mut [u8]) {
+    let len = out.len();
+    let (ends, starts) = (&sums[window..][..len], &sums[..len]);
+    for x in 0..len {
+        out[x] = mean(ends[x].wrapping_sub(starts[x]), share);
+    }
+}
+
+/// The mean of what `sums` holds of each column, once a row has come and one has gone.
+#[inline(always)]
+pub(super) fn box_column(sums: &mut [u16], comes: &[u8], goes: &[u8], share: u32, out: &mut [u8]) {
+    let len = out.len();
+    let (sums, comes, goes) = (&mut sums[..len], &comes[..len], &goes[..len]);
+    for x in 0..len {
+        sums[x] = sums[x]
+            .wrapping_add(u16::from(comes[x]))
+            .wrapping_sub(u16::from(goes[x]));
+        out[x] = mean(u32::from(sums[x]), share);
+    }
+}
+
+/// 255 * 65 samples times a 65th of 2^16 fits.
+#[inline(always)]
+fn mean(sum: u32, share: u32) -> u8 {
+    (sum.wrapping_mul(share).wrapping_add(1 << 15) >> 16) as u8
+}

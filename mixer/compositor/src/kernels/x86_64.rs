@@ -43,6 +43,30 @@ impl Fast {
     pub(super) fn blend_mask(self, under: &mut [u8], over: &[u8], mask: &[u8]) {
         blend_mask(self.0, under, over, mask);
     }
+
+    pub(super) fn affine(self, row: &mut [u8], gain: i32, offset: i32) {
+        affine(self.0, row, gain, offset);
+    }
+
+    pub(super) fn settle(self, before: &mut [u8], new: &mut [u8], floor: u16, slope: u16) {
+        settle(self.0, before, new, floor, slope);
+    }
+
+    pub(super) fn sum_columns(self, rows: [&[u8]; 3], sums: &mut [u16]) {
+        sum_columns(self.0, rows, sums);
+    }
+
+    pub(super) fn unsharp(self, row: &[u8], sums: &[u16], amount: i16, out: &mut [u8]) {
+        unsharp(self.0, row, sums, amount, out);
+    }
+
+    pub(super) fn box_row(self, sums: &[u32], window: usize, share: u32, out: &mut [u8]) {
+        box_row(self.0, sums, window, share, out);
+    }
+
+    pub(super) fn box_column(self, sums: &mut [u16], comes: &[u8], goes: &[u8], share: u32, out: &mut [u8]) {
+        box_column(self.0, sums, comes, goes, share, out);
+    }
 }
 
 fearless_simd::kernel!(
@@ -78,6 +102,42 @@ fearless_simd::kernel!(
 fearless_simd::kernel!(
     fn blend_mask(avx2: Avx2, under: &mut [u8], over: &[u8], mask: &[u8]) {
         scalar::blend_mask(under, over, mask);
+    }
+);
+
+fearless_simd::kernel!(
+    fn affine(avx2: Avx2, row: &mut [u8], gain: i32, offset: i32) {
+        scalar::affine(row, gain, offset);
+    }
+);
+
+fearless_simd::kernel!(
+    fn settle(avx2: Avx2, before: &mut [u8], new: &mut [u8], floor: u16, slope: u16) {
+        scalar::settle(before, new, floor, slope);
+    }
+);
+
+fearless_simd::kernel!(
+    fn sum_columns(avx2: Avx2, rows: [&[u8]; 3], sums: &mut [u16]) {
+        scalar::sum_columns(rows, sums);
+    }
+);
+
+fearless_simd::kernel!(
+    fn unsharp(avx2: Avx2, row: &[u8], sums: &[u16], amount: i16, out: &mut [u8]) {
+        scalar::unsharp(row, sums, amount, out);
+    }
+);
+
+fearless_simd::kernel!(
+    fn box_row(avx2: Avx2, sums: &[u32], window: usize, share: u32, out: &mut [u8]) {
+        scalar::box_row(sums, window, share, out);
+    }
+);
+
+fearless_simd::kernel!(
+    fn box_column(avx2: Avx2, sums: &mut [u16], comes: &[u8], goes: &[u8], share: u32, out: &mut [u8]) {
+        scalar::box_column(sums, comes, goes, share, out);
     }
 );
 

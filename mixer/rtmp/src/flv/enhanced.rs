@@ -158,7 +158,7 @@ fn body(first: u8, four_cc: [u8; 4], data: &[u8]) -> Bytes {
 #[cfg(test)]
 mod tests {
     use crate::amf0::{self, Value};
-    use crate::flv::{AudioMetadata, Metadata, Tag};
+    use crate::flv::{AudioMetadata, CodecName, Metadata, Tag};
     use bytes::Bytes;
 
     #[test]
@@ -218,11 +218,13 @@ mod tests {
         let metadata = Metadata {
             width: 2,
             height: 2,
+            video_codec: CodecName::AVC,
             frame_rate: 1.0,
             video_bitrate: 1,
             title: String::new(),
             key_frame_seconds: 2,
             audio: Some(AudioMetadata {
+                codec: CodecName::AAC,
                 bitrate: 1,
                 sample_rate: 48_000,
                 channels: 2,

@@ -12,6 +12,17 @@ pub enum CodecName {
     FourCc([u8; 4]),
 }
 
+impl CodecName {
+    /// H.264 (E.4.3.1).
+    pub const AVC: Self = Self::Legacy(7);
+    /// AAC (E.4.2.1).
+    pub const AAC: Self = Self::Legacy(10);
+    /// AV1, which has no number.
+    pub const AV1: Self = Self::FourCc(*b"av01");
+    /// Opus, which has no number.
+    pub const OPUS: Self = Self::FourCc(*b"Opus");
+}
+
 /// What a body is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PacketKind {
@@ -34,6 +45,8 @@ pub struct Packet {
     pub key: bool,
     /// How many bytes the header has; what follows is the codec's.
     pub header: usize,
+    /// How much later than decoded a picture is shown (E.4.3.2); not 0 in streams whose pictures are reordered.
+    pub composition_ms: i32,
 }
 
 /// The first bit of a video body is the mark of the enhanced header.
@@ -88,6 +101,10 @@ impl Packet {
             kind,
             key: first >> 4 == 1 && kind == PacketKind::Frame,
             header,
+            composition_ms: match (kind, codec, rest) {
+                (PacketKind::Frame, 7, [_, time @ ..]) => signed_24(time),
+                _ => 0,
+            },
         }
     }
 
@@ -104,6 +121,7 @@ impl Packet {
             kind,
             key: false,
             header,
+            composition_ms: 0,
         }
     }
 
@@ -135,8 +153,17 @@ impl Packet {
             kind,
             key: key && kind == PacketKind::Frame,
             header: length - tail.len() + if has_time { 3 } else { 0 },
+            composition_ms: if has_time { signed_24(tail) } else { 0 },
         })
     }
+}
+
+/// The number in the first three bytes; 0 if there are fewer.
+fn signed_24(bytes: &[u8]) -> i32 {
+    let Some([high, middle, low]) = bytes.first_chunk::<3>() else {
+        return 0;
+    };
+    i32::from_be_bytes([*high, *middle, *low, 0]) >> 8
 }
 
 /// A modifier is its length less one in a byte, or 255 and the length less one in two more; its data; and a byte whose low
@@ -242,6 +269,22 @@ mod tests {
             ),
         ] {
             assert_eq!(read(kind, body), expected, "{kind:?} {body:02x?}");
+        }
+    }
+
+    #[test]
+    fn a_picture_says_how_much_later_than_decoded_it_is_shown() {
+        for (body, expected) in [
+            (b"\x27\x01\0\0\x42x" as &[u8], 66),
+            (b"\x27\x01\xff\xff\xdfx", -33),
+            (b"\x17\0\0\0\x42x", 0),
+            (b"\x27\x01\0", 0),
+            (b"\x91avc1\0\0\x42x", 66),
+            (b"\xa3avc1x", 0),
+            (b"\x91av01\0\0\x42", 0),
+        ] {
+            let packet = packet(TagKind::Video, body).expect("a packet");
+            assert_eq!(packet.composition_ms, expected, "{body:02x?}");
         }
     }
 

@@ -4,7 +4,7 @@ use super::{Mix, MixError};
 use crate::audio::Pcm;
 use lianmai_compositor::{Color, Frame, Size};
 use lianmai_mixer_control::media::HostId;
-use lianmai_mixer_control::{Canvas, SeiKind, Settings};
+use lianmai_mixer_control::{Canvas, Coding, SeiKind, Settings};
 use lianmai_rtmp::{Tag, TagKind};
 use lianmai_timeline::{EdgeTime, Span};
 use std::sync::Arc;
@@ -32,6 +32,9 @@ fn settings() -> Settings {
         font: None,
         rtmps_ca: None,
         sei: SeiKind::default(),
+        loudness: None,
+        vision: false,
+        coding: Coding::default(),
     }
 }
 

@@ -1,8 +1,9 @@
 use super::Stage;
 use crate::art::{Lettering, Prepared};
+use crate::vision::Mark;
 use lianmai_compositor::{Color, Frame, Size};
 use lianmai_mixer_control::media::HostId;
-use lianmai_mixer_control::scene::Scene;
+use lianmai_mixer_control::scene::{Rgb, Scene};
 use lianmai_timeline::{EdgeTime, Span};
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +49,7 @@ fn luma(frame: &Frame, x: usize, y: usize) -> u8 {
 fn an_empty_stage_is_background() {
     let mut stage = stage();
     let frame = stage.compose(at(0));
-    assert_eq!(luma(frame, 0, 0), luma(frame, 319, 179));
+    assert_eq!(luma(frame, 0, 0), luma(frame, 318, 178));
 }
 
 #[test]
@@ -99,6 +100,33 @@ fn a_host_that_stops_its_video_gets_the_placeholder() {
     stage.compose(at(0));
     stage.add(A, false);
     assert!(luma(stage.compose(at(33)), 2, 2) < 60);
+}
+
+#[test]
+fn who_has_no_place_is_told_and_comes_back_without_an_old_picture() {
+    let mut stage = stage();
+    stage.add(A, true);
+    stage.add(B, true);
+    stage.show(B, at(0), picture(216));
+    stage.compose(at(0));
+    let told = stage.take_shown();
+    assert!(told.iter().map(|(host, _)| *host).eq([A, B]) && told[0].1 == told[1].1);
+    assert!(!told[0].1.is_empty() && told[0].1.width <= 160, "{told:?}");
+    set(
+        &mut stage,
+        r#"{"fade_ms": 0, "layout": {"type": "custom", "regions": [{"x": 0, "y": 0, "width": 320, "height": 180}]}}"#,
+    );
+    stage.compose(at(33));
+    assert_eq!(
+        stage.take_shown(),
+        [(A, Size::new(320, 180)), (B, Size::new(0, 0))]
+    );
+    stage.show(B, at(40), picture(216));
+    set(&mut stage, r#"{"fade_ms": 0}"#);
+    assert!(luma(stage.compose(at(66)), 166, 60) < 60, "the placeholder");
+    assert_eq!(stage.take_shown(), told);
+    stage.show(B, at(90), picture(216));
+    assert_eq!(luma(stage.compose(at(100)), 240, 90), 216);
 }
 
 #[test]
@@ -253,6 +281,91 @@ fn without_a_font_everything_else_is_shown() {
     stage.add(A, true);
     stage.show(A, at(0), picture(60));
     assert_eq!(brightest(stage.compose(at(0)), 0..180, 0..320), Some(60));
+}
+
+/// A white box over a quarter of the picture.
+fn mark(x: f32, y: f32) -> Mark {
+    Mark {
+        part: [x, y, 0.5, 0.5],
+        label: String::new(),
+        color: Rgb([255; 3]),
+    }
+}
+
+#[test]
+fn what_was_seen_is_drawn_for_half_a_second_or_until_something_else_is_said() {
+    let mut stage = stage();
+    stage.add(A, true);
+    stage.show(A, at(0), picture(60));
+    stage.mark(A, vec![mark(0.25, 0.25)]);
+    let corner = |stage: &mut Stage, millis| {
+        let frame = stage.compose(at(millis));
+        [(80, 46), (160, 90), (238, 132), (0, 0)].map(|(x, y)| luma(frame, x, y))
+    };
+    assert_eq!(corner(&mut stage, 0), [235, 60, 235, 60]);
+    assert_eq!(corner(&mut stage, 499), [235, 60, 235, 60]);
+    assert_eq!(corner(&mut stage, 500), [60; 4]);
+    stage.mark(A, vec![mark(0.25, 0.25)]);
+    assert_eq!(corner(&mut stage, 533), [235, 60, 235, 60]);
+    stage.mark(A, vec![mark(0.0, 0.0)]);
+    assert_eq!(corner(&mut stage, 566), [60, 60, 60, 235]);
+    stage.mark(A, Vec::new());
+    assert_eq!(corner(&mut stage, 600), [60; 4]);
+}
+
+#[test]
+fn what_was_seen_goes_where_its_host_goes_and_away_with_it() {
+    let mut stage = stage();
+    for host in [A, B] {
+        stage.add(host, true);
+        stage.show(host, at(0), picture(60));
+    }
+    stage.mark(A, vec![mark(0.0, 0.0)]);
+    stage.mark(B, vec![mark(0.5, 0.5)]);
+    // 158 x 88 each, in the middle of the canvas, two apart.
+    let frame = stage.compose(at(0));
+    assert_eq!(luma(frame, 0, 46), 235);
+    assert_eq!(brightest(frame, 90..180, 240..320), Some(235));
+    stage.remove(A);
+    let frame = stage.compose(at(33));
+    assert_eq!((luma(frame, 0, 46), luma(frame, 80, 133)), (60, 60));
+    assert_eq!(luma(frame, 160, 90), 235);
+    assert_eq!(brightest(frame, 0..89, 0..320), Some(60));
+    stage.remove(B);
+    assert_eq!(
+        brightest(stage.compose(at(66)), 0..180, 0..320),
+        brightest(stage.compose(at(99)), 0..1, 0..1)
+    );
+    stage.mark(HostId(77), vec![mark(0.0, 0.0)]);
+    assert_ne!(
+        brightest(stage.compose(at(133)), 0..180, 0..320),
+        Some(235),
+        "nobody of that number"
+    );
+}
+
+#[test]
+fn more_boxes_than_one_picture_has_time_for_come_with_the_next_ones() {
+    let mut stage = stage();
+    for host in 0..9 {
+        stage.add(HostId(host), true);
+        stage.show(HostId(host), at(0), picture(60));
+        stage.mark(HostId(host), vec![mark(0.25, 0.25); 16]);
+    }
+    let mut boxed = |millis| {
+        let frame = stage.compose(at(millis));
+        let samples = frame.view().planes()[0]
+            .rows()
+            .flatten()
+            .filter(|luma| **luma == 235)
+            .count();
+        samples / 100
+    };
+    let counts: Vec<usize> = (0..10).map(|tick| boxed(tick * 33)).collect();
+    assert!(
+        counts.is_sorted() && counts[0] > 0 && counts[0] * 8 < counts[9] && counts[8] == counts[9],
+        "{counts:?}"
+    );
 }
 
 mod golden;

@@ -1,7 +1,7 @@
 //! Several hosts in one room.
 
 use super::sim::{SimHost, at, millis, play};
-use crate::room::{MAX_DELAY, MIN_DELAY};
+use crate::room::{DECODE_MARGIN, MAX_DELAY, MIN_DELAY};
 use crate::{EdgeTime, Kind, RtpTimestamp, Span, Timeline};
 use proptest::prelude::{any, prop, proptest};
 
@@ -101,6 +101,45 @@ fn with_jitter_loss_and_drift_the_skew_stays_within_20_ms() {
             assert!(skew <= millis(20), "{a} {b} {kind:?}: {skew:?}");
         }
     }
+}
+
+/// A far host that loses two packets in a hundred.
+fn lossy(is_mended: bool) -> SimHost {
+    SimHost::good().with(|host| {
+        host.delay = millis(300);
+        host.jitter = millis(30);
+        host.loss_percent = 2;
+        host.is_mended = is_mended;
+    })
+}
+
+#[test]
+fn the_room_waits_for_what_is_lost_and_for_what_is_lost_twice() {
+    let outcome = play(&[SimHost::good(), lossy(true)], 600);
+    let settled = |sample: &&super::sim::Sample| sample.captured >= at(30);
+    let missed = outcome.samples(1, Kind::Video).iter().filter(settled);
+    let missed = missed.filter(|sample| sample.arrival > sample.shown + sample.host_delay - DECODE_MARGIN);
+    let missed: Vec<_> = missed.collect();
+    assert!(missed.len() <= 2, "{} of 17,000: {missed:?}", missed.len());
+    let mut delays = outcome.samples(1, Kind::Video).iter().filter(settled);
+    assert!(delays.all(|sample| sample.room_delay <= MAX_DELAY && sample.host_delay == sample.room_delay));
+    let skew = outcome.skew((0, Kind::Video), (1, Kind::Video), at(15));
+    assert!(skew <= millis(20), "{skew:?}");
+}
+
+#[test]
+fn the_room_does_not_wait_for_what_never_comes_again() {
+    let outcome = play(&[SimHost::good(), lossy(false)], 60);
+    let samples = outcome.samples(1, Kind::Video);
+    assert!(samples.iter().all(|sample| sample.room_delay <= millis(400)));
+}
+
+#[test]
+fn a_near_host_that_loses_packets_costs_the_room_little() {
+    let near = lossy(true).with(|host| (host.delay, host.jitter) = (millis(15), millis(5)));
+    let outcome = play(&[SimHost::good(), near], 60);
+    let samples = outcome.samples(1, Kind::Video);
+    assert!(samples.iter().all(|sample| sample.room_delay <= millis(250)));
 }
 
 #[test]

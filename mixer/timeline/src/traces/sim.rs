@@ -30,8 +30,10 @@ pub(super) struct SimHost {
     pub(super) delay: Span,
     /// Up to this much more, packet by packet.
     pub(super) jitter: Span,
-    /// Packets that never arrive.
+    /// Packets that do not arrive.
     pub(super) loss_percent: u64,
+    /// Whether pictures' lost packets are sent once more when they are asked for, each time with the same loss.
+    pub(super) is_mended: bool,
     /// From when on the edge measures the round trip.
     pub(super) round_trip_from: EdgeTime,
     pub(super) tracks: Vec<SimTrack>,
@@ -66,6 +68,7 @@ impl SimHost {
             delay: millis(20),
             jitter: millis(2),
             loss_percent: 0,
+            is_mended: false,
             round_trip_from: at(0),
             tracks: vec![SimTrack::audio(), SimTrack::video()],
         }
@@ -146,6 +149,7 @@ enum What {
     Packet {
         captured: EdgeTime,
         timestamp: RtpTimestamp,
+        is_repair: bool,
     },
     Report(SenderReport),
     RoundTrip(Span),
@@ -235,8 +239,15 @@ impl Outcome {
         match event.what {
             What::RoundTrip(round_trip) => self.timeline.set_round_trip(host, round_trip, arrival),
             What::Report(report) => self.timeline.on_sender_report(host, kind, report, arrival),
-            What::Packet { captured, timestamp } => {
-                self.timeline.on_packet(host, kind, timestamp, arrival);
+            What::Packet {
+                captured,
+                timestamp,
+                is_repair,
+            } => {
+                match is_repair {
+                    true => self.timeline.on_repair(host, kind, timestamp, arrival),
+                    false => self.timeline.on_packet(host, kind, timestamp, arrival),
+                }
                 let room_delay = self.timeline.room_delay(arrival);
                 let host_delay = self.timeline.host_delay(host, arrival);
                 if let Some(shown) = self.timeline.presentation_time(host, kind, timestamp) {
@@ -262,11 +273,16 @@ fn add_packets(events: &mut Vec<Event>, index: usize, host: &SimHost, track: &Si
             random.below(host.jitter.0 as u64 + 1),
             random.below(100) < host.loss_percent,
         );
-        if track.sends(captured) && !lost {
-            let arrival = captured + track.encode + host.delay + Span(jitter as i64);
+        let by_itself = captured + track.encode + host.delay + Span(jitter as i64);
+        let arrival = match lost {
+            false => Some(by_itself),
+            true => mended(host, track, by_itself),
+        };
+        if let Some(arrival) = arrival.filter(|_| track.sends(captured)) {
             let what = What::Packet {
                 captured,
                 timestamp: host.rtp(track, captured),
+                is_repair: lost,
             };
             events.push(Event {
                 arrival,
@@ -276,6 +292,21 @@ fn add_packets(events: &mut Vec<Event>, index: usize, host: &SimHost, track: &Si
             });
         }
         captured = captured + track.period;
+    }
+}
+
+/// When a lost packet comes after all: the next one shows that it is missing, then requests go out a round trip apart.
+fn mended(host: &SimHost, track: &SimTrack, by_itself: EdgeTime) -> Option<EdgeTime> {
+    if !host.is_mended || track.kind != Kind::Video {
+        return None;
+    }
+    let mut random = Random(by_itself.0 as u64);
+    let mut arrival = by_itself + track.period + millis(10);
+    loop {
+        arrival = arrival + host.delay * 2 + Span(random.below(2 * host.jitter.0 as u64 + 1) as i64);
+        if random.below(100) >= host.loss_percent {
+            return Some(arrival);
+        }
     }
 }
 

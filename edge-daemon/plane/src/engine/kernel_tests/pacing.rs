@@ -35,17 +35,6 @@ fn streams_that_begin_at_once_come_into_the_kernel_two_at_a_time() {
     assert_eq!(lab.engine.flows.running(), 10);
 }
 
-#[test]
-fn a_stream_that_rests_is_filled_again_as_soon_as_the_kernel_takes_a_packet() {
-    let mut lab = resting();
-    let before = ready_until(&lab);
-    for _ in 0..30 {
-        lab.send();
-    }
-    lab.turn();
-    assert_eq!(ready_until(&lab), before + 30);
-}
-
 /// A look at every flow in every turn would be most of the work of a hundred quiet rooms.
 #[test]
 fn what_the_daemon_took_of_a_stream_that_rests_is_noticed_within_50_ms() {

@@ -5,9 +5,10 @@
 use super::at;
 use crate::art::{Lettering, Prepared};
 use crate::room::stage::Stage;
+use crate::vision::Mark;
 use lianmai_compositor::{Color, Frame, Kernels, Rect, Size, Sprite};
 use lianmai_mixer_control::media::HostId;
-use lianmai_mixer_control::scene::{Content, Scene};
+use lianmai_mixer_control::scene::{Content, Rgb, Scene};
 use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
@@ -75,6 +76,15 @@ const SCENES: &[(&str, &str, usize)] = &[
         r##"{"background_image": "stage.png", "placeholder": "away.png", "corner_radius": 20}"##,
         4,
     ),
+    ("boxes", r#"{"labels": true}"#, 2),
+    (
+        "boxes-fits",
+        r##"{"layout": {"type": "custom", "regions": [
+            {"x": 0, "y": 0, "width": 240, "height": 134, "fit": "fill"},
+            {"x": 240, "y": 0, "width": 240, "height": 134, "border": {"width": 8, "color": "#ffb000"}},
+            {"x": 0, "y": 134, "width": 480, "height": 136, "fit": "fill"}]}}"##,
+        3,
+    ),
 ];
 
 const NAMES: [&str; 5] = [
@@ -110,6 +120,17 @@ fn picture(host: usize) -> Arc<Frame> {
         }
     }
     Arc::new(frame)
+}
+
+/// What a vision program would say of such a picture: the ring's outer edge is three tenths of the height from the middle.
+fn around_the_ring(host: usize) -> Mark {
+    let Size { width, height } = picture(host).size();
+    let half = 0.3 * height as f32 / width as f32;
+    Mark {
+        part: [0.5 - half, 0.2, 2.0 * half, 0.6],
+        label: ["ring", "环 ring", ""][host].to_owned(),
+        color: [Rgb([0x30, 0xe0, 0x60]), Rgb([0x20, 0x20, 0xa0]), Rgb([255; 3])][host],
+    }
 }
 
 /// A disc of one colour in a square that is not seen.
@@ -154,7 +175,7 @@ fn prepared(json: &str) -> Prepared {
 }
 
 /// The picture of a scene as red, green and blue.
-fn shown(json: &str, hosts: usize) -> Vec<u8> {
+fn shown(scene: &str, json: &str, hosts: usize) -> Vec<u8> {
     let mut stage = Stage::new(CANVAS).expect("a size");
     stage.set_wall_clock(at(0), Duration::from_secs(1_700_000_000));
     stage.set_scene(prepared(json)).expect("a size");
@@ -167,6 +188,9 @@ fn shown(json: &str, hosts: usize) -> Vec<u8> {
             stage.show(id, at(0), picture(host));
         }
         stage.speaking(id, host == 1);
+        if scene.starts_with("boxes") {
+            stage.mark(id, vec![around_the_ring(host)]);
+        }
     }
     rgb(stage.compose(at(0)))
 }
@@ -219,7 +243,7 @@ fn read(name: &str) -> Vec<u8> {
 fn every_scene_looks_as_it_did() {
     let mut different = Vec::new();
     for (name, json, hosts) in SCENES {
-        let now = shown(json, *hosts);
+        let now = shown(name, json, *hosts);
         if std::env::var_os("LIANMAI_GOLDEN").is_some_and(|mode| mode == "write") {
             write(name, &now);
         }
