@@ -7,8 +7,9 @@ use crate::scenario::Scenario;
 use anyhow::Result;
 use std::time::Duration;
 
-/// In addition to the usual time, so that each of many publishers has sent some packets.
-const WARM_UP_EACH: f64 = 0.003;
+/// In addition to the usual time, so that each of many publishers has sent some packets, and a server that takes up many one after
+/// the other has done so.
+const WARM_UP_EACH: f64 = 0.025;
 const PATIENCE: Duration = Duration::from_millis(300);
 /// A processor is full that is busy more than this part of the time.
 const FULL: f64 = 0.97;
