@@ -111,17 +111,22 @@ pub(super) async fn guard(State(shared): State<Shared>, request: Request, next: 
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Lianmai edge", description = "Look into rooms, mute, kick and close; publish mixes."),
+    info(title = "Lianmai edge", description = "Look into rooms, mute, kick and close; publish and record."),
     paths(rooms, room, close, mixer, layout::show, layout::change, kick, mute, targets::list, targets::add, targets::remove, volume::change, stats, recording::show, recording::change, recording::stop, snapshots::of_mix, snapshots::of_participant, forwards::list, forwards::add, forwards::remove, forwards::describe, filters::show, filters::change),
     components(schemas(
         ErrorBody<'_>,
         ErrorDetail<'_>,
+        Filters,
+        FlowView,
+        ForwardRequest,
+        ForwardView,
         LegView,
         MixerView,
         MuteRequest,
         ParticipantView,
-        FlowView,
-    RecordRequest, RecordingView, RoomRecordingView, ForwardRequest, ForwardView,
+        RecordRequest,
+        RecordingView,
+        RoomRecordingView,
         RoomView,
         Scene,
         StatsView,
@@ -130,8 +135,7 @@ pub(super) async fn guard(State(shared): State<Shared>, request: Request, next: 
         TargetView,
         TrackView,
         TransitView,
-        VolumeRequest,
-        Filters
+        VolumeRequest
     ))
 )]
 struct Document;
