@@ -26,6 +26,14 @@ pub fn send(request: http::Request<String>) -> Result<http::Response<String>> {
     Ok(http::Response::from_parts(parts, text))
 }
 
+/// Sends JSON, as the admin API takes it; its answer with the status.
+pub fn send_json(method: http::Method, url: &str, body: &Value) -> Result<(http::StatusCode, String)> {
+    let request = http::Request::builder().method(method).uri(url);
+    let request = request.header("content-type", "application/json");
+    let response = send(request.body(body.to_string())?)?;
+    Ok((response.status(), response.into_body()))
+}
+
 /// GET, which must succeed.
 pub fn get(url: &str) -> Result<String> {
     let response = send(http::Request::get(url).body(String::new())?)?;

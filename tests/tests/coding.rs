@@ -5,14 +5,14 @@ use lianmai_tests::browser::Browser;
 use lianmai_tests::capture::HOSTS;
 use lianmai_tests::edge::{Edge, programs};
 use lianmai_tests::host::Seat;
-use lianmai_tests::http::send;
+use lianmai_tests::http::send_json;
 use lianmai_tests::probe::SAMPLE_RATE;
 use lianmai_tests::wait::until;
 use lianmai_tests::{pyav, report, tone};
 use serde_json::json;
 use std::process::Command;
 use std::time::Duration;
-use ureq::http::{Request, StatusCode};
+use ureq::http::{Method, StatusCode};
 
 const ROOM: &str = "show";
 const SIZE: [usize; 2] = [320, 180];
@@ -20,11 +20,9 @@ const FPS: f64 = 15.0;
 const CODECS: [&str; 4] = ["--mix-video-codec", "av1", "--mix-audio-codec", "opus"];
 
 fn add(edge: &Edge, tags: &str) -> Result<(StatusCode, String)> {
-    let request = Request::post(format!("{}/api/v1/rooms/{ROOM}/targets", edge.url))
-        .header("content-type", "application/json")
-        .body(json!({"url": "rtmp://127.0.0.1:9/live/x", "tags": tags}).to_string())?;
-    let response = send(request)?;
-    Ok((response.status(), response.body().clone()))
+    let url = format!("{}/api/v1/rooms/{ROOM}/targets", edge.url);
+    let target = json!({"url": "rtmp://127.0.0.1:9/live/x", "tags": tags});
+    send_json(Method::POST, &url, &target)
 }
 
 /// The watch page plays it.

@@ -5,7 +5,7 @@ use lianmai_tests::connections;
 use lianmai_tests::crash::Outage;
 use lianmai_tests::edge::Edge;
 use lianmai_tests::host::Seat;
-use lianmai_tests::http::send;
+use lianmai_tests::http::{get_json, send_json};
 use lianmai_tests::report;
 use lianmai_tests::talk::{NAMES, capture, close, watch};
 use lianmai_tests::wait::until;
@@ -14,7 +14,7 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use std::time::Duration;
-use ureq::http::{Request, StatusCode};
+use ureq::http::{Method, StatusCode};
 
 const ROOM: &str = "studio";
 const TEST: &str = "handover";
@@ -28,14 +28,11 @@ const TALK: Duration = Duration::from_secs(8);
 /// Says what is recorded, if something is said, and tells what is, with how many files.
 fn recording(edge: &Edge, wanted: Option<Value>) -> Result<Value> {
     let url = format!("{}/api/v1/rooms/{ROOM}/recording", edge.url);
-    let request = match wanted {
-        Some(wanted) => Request::put(url)
-            .header("content-type", "application/json")
-            .body(wanted.to_string())?,
-        None => Request::get(url).body(String::new())?,
-    };
-    let response = send(request)?;
-    let shown: Value = serde_json::from_str(response.body())?;
+    if let Some(wanted) = wanted {
+        let (status, said) = send_json(Method::PUT, &url, &wanted)?;
+        ensure!(status == StatusCode::OK, "{said}");
+    }
+    let shown = get_json(&url)?;
     let files = shown["files"].as_array().map(Vec::len);
     Ok(json!([shown["mix"], shown["hosts"], files]))
 }
@@ -70,9 +67,8 @@ fn filters(edge: &Edge, name: &str) -> Result<Value> {
 
 fn set_filters(edge: &Edge, name: &str, filters: &Value) -> Result<()> {
     let url = format!("{}/api/v1/rooms/{ROOM}/participants/{name}/filters", edge.url);
-    let request = Request::put(url).header("content-type", "application/json");
-    let said = send(request.body(filters.to_string())?)?;
-    ensure!(said.status() == StatusCode::NO_CONTENT, "{}", said.body());
+    let (status, said) = send_json(Method::PUT, &url, filters)?;
+    ensure!(status == StatusCode::NO_CONTENT, "{said}");
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use lianmai_tests::capture::HOSTS;
 use lianmai_tests::edge::Edge;
 use lianmai_tests::host::Seat;
-use lianmai_tests::http::{bytes, get, send};
+use lianmai_tests::http::{bytes, get, send, send_json};
 use lianmai_tests::probe::SAMPLE_RATE;
 use lianmai_tests::process::output;
 use lianmai_tests::wait::until;
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
-use ureq::http::{Request, StatusCode};
+use ureq::http::{Method, Request, StatusCode};
 
 const ROOM: &str = "show";
 const SECRET: &str = "a secret of the inspection test";
@@ -103,11 +103,7 @@ impl Stage {
     }
 
     fn forward(&self, body: &Value) -> Result<(StatusCode, String)> {
-        let request = Request::post(self.url("participants/ann/forwards"))
-            .header("content-type", "application/json")
-            .body(body.to_string())?;
-        let response = send(request)?;
-        Ok((response.status(), response.into_body()))
+        send_json(Method::POST, &self.url("participants/ann/forwards"), body)
     }
 
     fn forwarded(&self, what: &str) -> Result<f64> {

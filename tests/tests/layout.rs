@@ -5,7 +5,7 @@ use lianmai_tests::browser::Browser;
 use lianmai_tests::capture::{Capture, HOSTS};
 use lianmai_tests::edge::Edge;
 use lianmai_tests::host::Seat;
-use lianmai_tests::http::send;
+use lianmai_tests::http::send_json;
 use lianmai_tests::wait::until;
 use lianmai_tests::{probe, report};
 use nix::sys::signal::{Signal, kill};
@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use ureq::http::{Request, StatusCode};
+use ureq::http::{Method, StatusCode};
 
 const ROOM: &str = "show";
 const FPS: f64 = 15.0;
@@ -44,11 +44,8 @@ async fn join_both(edge: &Edge) -> Result<Vec<Browser>> {
 }
 
 fn put(edge: &Edge, what: &str, value: &Value) -> Result<(StatusCode, String)> {
-    let request = Request::put(format!("{}/api/v1/rooms/{ROOM}/{what}", edge.url))
-        .header("content-type", "application/json")
-        .body(value.to_string())?;
-    let response = send(request)?;
-    Ok((response.status(), response.body().clone()))
+    let url = format!("{}/api/v1/rooms/{ROOM}/{what}", edge.url);
+    send_json(Method::PUT, &url, value)
 }
 
 fn is_colour(picture: &probe::Picture, part: Part, host: usize) -> bool {

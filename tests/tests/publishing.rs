@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use lianmai_tests::capture::HOSTS;
 use lianmai_tests::edge::Edge;
 use lianmai_tests::host::Seat;
-use lianmai_tests::http::send;
+use lianmai_tests::http::{send, send_json};
 use lianmai_tests::nginx::Nginx;
 use lianmai_tests::wait::until;
 use lianmai_tests::webhook::Webhook;
@@ -14,7 +14,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use ureq::http::{Request, StatusCode};
+use ureq::http::{Method, Request, StatusCode};
 
 const ROOM: &str = "show";
 const SECRET: &str = "a secret of the publishing test";
@@ -59,12 +59,10 @@ impl Stage {
     }
 
     fn add(&self, url: &str) -> Result<Value> {
-        let request = Request::post(self.targets_url())
-            .header("content-type", "application/json")
-            .body(json!({"url": url, "retry_max_ms": 1000}).to_string())?;
-        let response = send(request)?;
-        ensure!(response.status() == StatusCode::CREATED, "{}", response.body());
-        Ok(serde_json::from_str(response.body())?)
+        let target = json!({"url": url, "retry_max_ms": 1000});
+        let (status, said) = send_json(Method::POST, &self.targets_url(), &target)?;
+        ensure!(status == StatusCode::CREATED, "{said}");
+        Ok(serde_json::from_str(&said)?)
     }
 
     fn remove(&self, id: &Value) -> Result<()> {

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use lianmai_tests::capture::HOSTS;
 use lianmai_tests::edge::Edge;
 use lianmai_tests::host::Seat;
-use lianmai_tests::http::{get, get_json, send};
+use lianmai_tests::http::{get, get_json, send_json};
 use lianmai_tests::wait::until;
 use lianmai_tests::webhook::Webhook;
 use lianmai_tests::{probe, report};
@@ -17,7 +17,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
-use ureq::http::{Request, StatusCode};
+use ureq::http::{Method, StatusCode};
 
 const ROOM: &str = "show";
 const SECRET: &str = "a secret of the recording test";
@@ -85,11 +85,8 @@ impl Stage {
     }
 
     fn record(&self, what: &Value) -> Result<()> {
-        let request = Request::put(self.url())
-            .header("content-type", "application/json")
-            .body(what.to_string())?;
-        let response = send(request)?;
-        ensure!(response.status() == StatusCode::OK, "{}", response.body());
+        let (status, said) = send_json(Method::PUT, &self.url(), what)?;
+        ensure!(status == StatusCode::OK, "{said}");
         Ok(())
     }
 

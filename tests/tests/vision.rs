@@ -5,7 +5,7 @@ use lianmai_tests::browser::Browser;
 use lianmai_tests::capture::{Capture, HOSTS, python};
 use lianmai_tests::edge::Edge;
 use lianmai_tests::host::Seat;
-use lianmai_tests::http::send;
+use lianmai_tests::http::send_json;
 use lianmai_tests::live::{Viewer, strictly_rising};
 use lianmai_tests::process::output;
 use lianmai_tests::wait::until;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use ureq::http::{Request, StatusCode};
+use ureq::http::{Method, StatusCode};
 
 const ROOM: &str = "show";
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -52,11 +52,7 @@ fn filters_url(edge: &Edge) -> String {
 }
 
 fn put(edge: &Edge, filters: &Value) -> Result<(StatusCode, String)> {
-    let request = Request::put(filters_url(edge))
-        .header("content-type", "application/json")
-        .body(filters.to_string())?;
-    let response = send(request)?;
-    Ok((response.status(), response.body().clone()))
+    send_json(Method::PUT, &filters_url(edge), filters)
 }
 
 fn mixer(edge: &Edge) -> Result<Value> {
