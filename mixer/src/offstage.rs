@@ -1,4 +1,4 @@
-//! Hosts that nobody sees: their pictures are not decoded.
+//! Hosts that nobody sees: of their pictures key frames alone are decoded.
 
 use lianmai_mixer_control::media::HostId;
 use std::collections::BTreeSet;
